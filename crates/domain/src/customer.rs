@@ -1,0 +1,323 @@
+//! The customer, declared once: names, kinds, defaults, rules and meanings of its attributes.
+
+use std::fmt;
+
+use validator::{Validate, ValidationErrors};
+
+use crate::account::CustomerAccount;
+use crate::attribute::{Attribute, Field, Kind, Value};
+use crate::rule::{Rule, Violation, Violations};
+use crate::timestamp::Timestamp;
+
+/// The type that a saved customer has for an attribute: the account is optional only until one is
+/// made.
+macro_rules! saved {
+    (Option<CustomerAccount>) => { CustomerAccount };
+    ($($type:tt)+) => { $($type)+ };
+}
+
+macro_rules! saved_value {
+    ($value:expr, $account:ident, Option<CustomerAccount>) => {
+        $account
+    };
+    ($value:expr, $account:ident, $($type:tt)+) => {
+        $value
+    };
+}
+
+/// Makes [`NewCustomer`], [`Customer`] and [`ATTRIBUTES`] of one list.
+macro_rules! customer {
+    ($( $name:literal $field:ident: [$($type:tt)+] = $default:expr, $kind:expr, $meaning:literal; )+) => {
+        /// A customer to be: what somebody who creates one may say of it.
+        ///
+        /// Anything can be written into the fields; [`NewCustomer::check`] tells which rules that
+        /// breaks.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+        pub struct NewCustomer {
+            $(
+                #[doc = $meaning]
+                #[cfg_attr(feature = "serde", serde(rename = $name))]
+                pub $field: $($type)+,
+            )+
+        }
+
+        impl Default for NewCustomer {
+            fn default() -> Self {
+                Self { $( $field: $default, )+ }
+            }
+        }
+
+        /// A customer of the registry.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        pub struct Customer {
+            /// The number that the registry gave it.
+            pub id: CustomerId,
+            $(
+                #[doc = $meaning]
+                #[cfg_attr(feature = "serde", serde(rename = $name))]
+                pub $field: saved!($($type)+),
+            )+
+            /// When it was created.
+            pub created_at: Timestamp,
+            /// When it was last changed.
+            pub updated_at: Timestamp,
+            /// When it was deleted; `None` unless it is.
+            pub deleted_at: Option<Timestamp>,
+        }
+
+        /// The settable attributes, in the order in which a customer is written.
+        pub static ATTRIBUTES: &[Attribute] = &[
+            $(
+                Attribute {
+                    name: $name,
+                    kind: $kind,
+                    meaning: $meaning,
+                    nullable: <saved!($($type)+) as Field>::NULLABLE,
+                    of_new: |customer| Field::get(&customer.$field),
+                    of: |customer| Field::get(&customer.$field),
+                    set: |customer, value| {
+                        customer.$field = Field::set(value)?;
+                        Ok(())
+                    },
+                },
+            )+
+        ];
+
+        impl NewCustomer {
+            /// The customer that this becomes under its id and account, at its creation.
+            pub fn into_customer(
+                self,
+                id: CustomerId,
+                account: CustomerAccount,
+                now: Timestamp,
+            ) -> Customer {
+                Customer {
+                    id,
+                    $( $field: saved_value!(self.$field, account, $($type)+), )+
+                    created_at: now,
+                    updated_at: now,
+                    deleted_at: None,
+                }
+            }
+        }
+    };
+}
+
+customer! {
+    "brand_id" brand_id: [i32] = 1, Kind::Integer { min: 1 },
+        "Branding attached to this customer.";
+    "representative_id" representative_id: [Option<i32>] = None, Kind::Integer { min: 1 },
+        "Salesperson in charge of the customer.";
+    "customerAccount" customer_account: [Option<CustomerAccount>] = None, Kind::Account,
+        "Account that identifies the customer, unique whatever its case.";
+    "accountsReference" accounts_reference: [Option<String>] = None, Kind::TEXT,
+        "Reference in the accounting system, if different from customerAccount.";
+    "name" name: [String] = String::new(), Kind::REQUIRED_TEXT,
+        "Name of the customer.";
+    "brand" brand: [Option<String>] = None, Kind::TEXT,
+        "Trading name.";
+    "registrationNumber" registration_number: [Option<String>] = None, Kind::TEXT,
+        "Company registration number.";
+    "taxRegistrationNumber" tax_registration_number: [Option<String>] = None, Kind::TEXT,
+        "Tax registration number.";
+    "type" company_type: [Option<String>] = None, Kind::TEXT,
+        "Type of company.";
+    "capital" capital: [Option<String>] = None, Kind::TEXT,
+        "Share capital, in the instance's currency.";
+    "mainAddressLine1" main_address_line1: [Option<String>] = None, Kind::TEXT,
+        "First line of the main address.";
+    "mainAddressLine2" main_address_line2: [Option<String>] = None, Kind::TEXT,
+        "Second line of the main address.";
+    "mainAddressCity" main_address_city: [Option<String>] = None, Kind::TEXT,
+        "City of the main address.";
+    "mainAddressCountry" main_address_country: [Option<String>] = None, Kind::TEXT,
+        "Country of the main address.";
+    "website" website: [Option<String>] = None, Kind::TEXT,
+        "Website of the customer.";
+    "active" active: [bool] = true, Kind::Boolean,
+        "Whether the customer is active.";
+    "isReseller" is_reseller: [bool] = false, Kind::Boolean,
+        "Whether the customer is a reseller.";
+    "resellerLevel" reseller_level: [i32] = 0, Kind::Integer { min: 0 },
+        "Level of the reseller.";
+    "chargeVAT" charge_vat: [bool] = true, Kind::Boolean,
+        "False if no VAT is charged to this customer.";
+    "applyVATAutoReverseOperators" apply_vat_auto_reverse_operators: [bool] = false, Kind::Boolean,
+        "True if VAT auto-reverse applies to telecom services.";
+    "onCallDuty" on_call_duty: [bool] = false, Kind::Boolean,
+        "True if the customer is under an on-call duty contract.";
+    "vip" vip: [bool] = false, Kind::Boolean,
+        "Whether the customer is a VIP.";
+}
+
+impl NewCustomer {
+    /// The new customer of these values: what is null, or not among them, takes its default.
+    ///
+    /// A value that could not even be read stands as the rule that it breaks, so that all that is
+    /// wrong is told at once.
+    pub fn from_values<'a>(
+        values: impl IntoIterator<Item = (&'static Attribute, Result<Value<'a>, Rule>)>,
+    ) -> Result<Self, Violations> {
+        let mut customer = Self::default();
+        let mut unread = Vec::new();
+        for (attribute, value) in values {
+            let set = match value {
+                Ok(Value::Null) => Ok(()),
+                Ok(value) => (attribute.set)(&mut customer, value),
+                Err(rule) => Err(rule),
+            };
+            if let Err(rule) = set {
+                unread.push(Violation { attribute, rule });
+            }
+        }
+        let violations = ATTRIBUTES
+            .iter()
+            .filter_map(|attribute| {
+                let found = unread.iter().find(|violation| violation.attribute == attribute);
+                found.copied().or_else(|| violation(attribute, &customer))
+            })
+            .collect();
+        Violations::unless_empty(violations)?;
+        Ok(customer)
+    }
+
+    /// Tells every rule that this customer breaks.
+    pub fn check(&self) -> Result<(), Violations> {
+        let broken = |attribute| violation(attribute, self);
+        Violations::unless_empty(ATTRIBUTES.iter().filter_map(broken).collect())
+    }
+}
+
+fn violation(attribute: &'static Attribute, customer: &NewCustomer) -> Option<Violation> {
+    attribute.check(customer).err().map(|rule| Violation { attribute, rule })
+}
+
+/// For code that speaks validator: the same as [`NewCustomer::check`], under the wire names.
+impl Validate for NewCustomer {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        self.check().map_err(|violations| ValidationErrors::from(&violations))
+    }
+}
+
+/// The number of a customer: 1 to 2^53 − 1, which every JSON reader holds exactly (RFC 8259 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "i64")
+)]
+pub struct CustomerId(i64);
+
+impl CustomerId {
+    /// The largest, 2^53 − 1.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// The id of this number; `None` outside of 1 to 2^53 − 1.
+    pub fn new(number: i64) -> Option<Self> {
+        (1..=Self::MAX.0).contains(&number).then_some(Self(number))
+    }
+
+    /// The number.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id is a number from 1 to 9007199254740991")]
+pub struct InvalidId;
+
+impl TryFrom<i64> for CustomerId {
+    type Error = InvalidId;
+
+    fn try_from(number: i64) -> Result<Self, Self::Error> {
+        Self::new(number).ok_or(InvalidId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(name: &str) -> &'static Attribute {
+        ATTRIBUTES.iter().find(|attribute| attribute.name == name).unwrap()
+    }
+
+    #[test]
+    fn every_default_but_the_name_keeps_the_rules() {
+        let violations = NewCustomer::default().check().unwrap_err();
+        assert_eq!(violations.to_string(), "name is required");
+    }
+
+    #[test]
+    fn all_broken_rules_are_told_in_the_order_of_the_attributes() {
+        let customer = NewCustomer {
+            brand_id: 0,
+            representative_id: Some(-4),
+            name: "x".repeat(256),
+            brand: Some("a\u{0}b".into()),
+            website: Some("é".repeat(255)),
+            ..NewCustomer::default()
+        };
+        let violations = customer.check().unwrap_err();
+        assert_eq!(
+            violations.to_string(),
+            "brand_id must be at least 1; representative_id must be at least 1; \
+             name must not be greater than 255 characters; \
+             brand must not contain control characters"
+        );
+        let errors = customer.validate().unwrap_err();
+        assert_eq!(errors.field_errors()["brand_id"][0].code, "range");
+        assert_eq!(errors.field_errors().len(), 4);
+    }
+
+    #[test]
+    fn values_that_could_not_be_read_stand_beside_broken_rules() {
+        let violations = NewCustomer::from_values([
+            (attribute("vip"), Err(Rule::Boolean)),
+            (attribute("brand_id"), Ok(Value::Integer(0))),
+            (attribute("customerAccount"), Ok(Value::Text("..".into()))),
+            (attribute("name"), Err(Rule::Text)),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            violations.to_string(),
+            "brand_id must be at least 1; customerAccount must not be \".\" or \"..\"; \
+             name must be a string; vip must be true or false"
+        );
+    }
+
+    #[test]
+    fn null_means_not_given() {
+        let values =
+            [("name", Value::Text("A".into())), ("active", Value::Null), ("brand", Value::Null)];
+        let read = values.map(|(name, value)| (attribute(name), Ok(value)));
+        let customer = NewCustomer::from_values(read).unwrap();
+        assert_eq!(customer, NewCustomer { name: "A".into(), ..NewCustomer::default() });
+    }
+
+    #[test]
+    fn what_has_a_default_is_not_nullable() {
+        for attribute in ATTRIBUTES {
+            let null = attribute.default() == Value::Null;
+            assert_eq!(null, attribute.nullable || attribute.kind == Kind::Account);
+            assert_eq!(attribute.required(), attribute.name == "name");
+        }
+    }
+
+    #[test]
+    fn ids_stay_within_what_json_readers_hold() {
+        assert_eq!(CustomerId::new(0), None);
+        assert_eq!(CustomerId::new(1 << 53), None);
+        assert_eq!(CustomerId::new((1 << 53) - 1), Some(CustomerId::MAX));
+    }
+}

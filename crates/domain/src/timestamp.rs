@@ -1,0 +1,92 @@
+//! Moments in time.
+
+use std::fmt;
+
+/// A moment in UTC, to the microsecond: what both databases hold, so that what is read back is
+/// equal to what was written.
+///
+/// Shown as RFC 3339 with six decimals, `2026-08-04T10:42:27.000000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// This moment by the system's clock, cut to the microsecond.
+    pub fn now() -> Self {
+        Self::from_micros(jiff::Timestamp::now().as_microsecond())
+            .expect("a clock within the range of Timestamp")
+    }
+
+    /// The moment so many microseconds after 1970-01-01T00:00:00Z; `None` outside of the years
+    /// -9999 to 9999.
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        jiff::Timestamp::from_microsecond(micros).ok().map(Self)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub fn as_micros(self) -> i64 {
+        self.0.as_microsecond()
+    }
+
+    /// The moment so much later; the last that there is where that is too far.
+    pub fn saturating_add(self, duration: std::time::Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.as_micros().saturating_add(micros))
+            .unwrap_or(Self(jiff::Timestamp::MAX))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}", self.0)
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    /// Reads RFC 3339; what is finer than a microsecond is cut off.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        Self::from_micros(time.as_microsecond()).ok_or(InvalidTimestamp)
+    }
+}
+
+/// The text is not an RFC 3339 time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time such as 2026-08-04T10:42:27.000000Z")]
+pub struct InvalidTimestamp;
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn is_shown_with_six_decimals() {
+        let time = Timestamp::from_micros(1_785_840_147_000_000).unwrap();
+        assert_eq!(time.to_string(), "2026-08-04T10:42:27.000000Z");
+        assert_eq!(time.to_string().parse(), Ok(time));
+        assert_eq!(Timestamp::from_micros(-1).unwrap().to_string(), "1969-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn has_no_more_than_a_microsecond() {
+        let cut: Timestamp = "2026-08-04T10:42:27.123456789+02:00".parse().unwrap();
+        assert_eq!(cut.to_string(), "2026-08-04T08:42:27.123456Z");
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+}

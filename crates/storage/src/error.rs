@@ -1,0 +1,118 @@
+//! What goes wrong, in the words of the port.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+
+use customers_domain::RepositoryError;
+use diesel::result::{DatabaseErrorKind, Error};
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder of the file is not there and cannot be made.
+    #[error("cannot create the folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The path cannot be given to SQLite.
+    #[error("the path of the database is not UTF-8: {0}")]
+    Path(PathBuf),
+    /// The database cannot be reached, or the file cannot be read.
+    #[error("cannot open the database: {0}")]
+    Connect(#[source] Box<dyn StdError + Send + Sync>),
+    /// A newer version has migrated it.
+    #[error(
+        "the database belongs to a newer version of customers, which has migrated it to {0}; run \
+         that version, or restore a backup that was made before"
+    )]
+    Newer(String),
+    /// A migration failed.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(#[source] Box<dyn StdError + Send + Sync>),
+    /// The server keeps text in another encoding.
+    #[error(
+        "the database keeps text as {0}; customers needs one with the encoding UTF8: CREATE \
+         DATABASE customers ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
+}
+
+/// Why the work of a transaction is not kept.
+#[derive(Debug)]
+pub(crate) enum Abort<E> {
+    /// The data do not allow it.
+    Refused(E),
+    /// The database failed.
+    Failed(Error),
+}
+
+impl<E> Abort<E> {
+    /// Puts another refusal in the place of this one.
+    pub fn or_refused<F>(self, refusal: impl FnOnce(E) -> Abort<F>) -> Abort<F> {
+        match self {
+            Self::Refused(reason) => refusal(reason),
+            Self::Failed(error) => Abort::Failed(error),
+        }
+    }
+}
+
+impl<E> From<Error> for Abort<E> {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A refusal that does not occur.
+pub(crate) type Never = std::convert::Infallible;
+
+pub(crate) fn unavailable(reason: impl Into<Box<dyn StdError + Send + Sync>>) -> RepositoryError {
+    RepositoryError::Unavailable(reason.into())
+}
+
+/// What SQLite says (`sqlite3_errstr`, always in English) when the file is locked, the disk full or
+/// gone: matters of the machine that pass or that its operator mends.
+const SQLITE_UNAVAILABLE: [&str; 6] = [
+    "database is locked",
+    "database table is locked",
+    "database or disk is full",
+    "disk I/O error",
+    "unable to open database file",
+    "attempt to write a readonly database",
+];
+
+pub(crate) fn from_sqlite(error: Error) -> RepositoryError {
+    match &error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+            if SQLITE_UNAVAILABLE.contains(&information.message()) =>
+        {
+            unavailable(error)
+        }
+        _ => RepositoryError::Internal(error.into()),
+    }
+}
+
+pub(crate) fn from_postgres(error: Error) -> RepositoryError {
+    match &error {
+        Error::BrokenTransactionManager => unavailable(error),
+        Error::DatabaseError(kind, _) if is_away(kind) || is_conflict(kind) => unavailable(error),
+        _ => RepositoryError::Internal(error.into()),
+    }
+}
+
+/// The connection is of no use any more: it is closed, or leads to a server that takes no writes.
+pub(crate) fn is_away(kind: &DatabaseErrorKind) -> bool {
+    matches!(
+        kind,
+        DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::ReadOnlyTransaction
+    )
+}
+
+/// The transaction stood in the way of another and works when it is done again.
+pub(crate) fn is_conflict(kind: &DatabaseErrorKind) -> bool {
+    matches!(kind, DatabaseErrorKind::SerializationFailure)
+}

@@ -1,0 +1,64 @@
+//! How customers are kept: the adapters of the domain's ports, for SQLite and PostgreSQL.
+//!
+//! [`open`] picks the adapter by the scheme of the URL, creates what is missing and migrates.
+
+mod error;
+mod migrations;
+mod postgres;
+mod queries;
+mod row;
+mod schema;
+mod sqlite;
+mod url;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use customers_domain::token::TokenRepository;
+use customers_domain::{AccountNumbering, CustomerRepository};
+
+pub use error::OpenError;
+pub use url::{DatabaseUrl, InvalidDatabaseUrl};
+
+/// The ports of one database.
+#[derive(Clone)]
+pub struct Store {
+    /// Keeps the customers.
+    pub customers: Arc<dyn CustomerRepository>,
+    /// Keeps the tokens.
+    pub tokens: Arc<dyn TokenRepository>,
+}
+
+impl Store {
+    fn of<T: CustomerRepository + TokenRepository + 'static>(adapter: T) -> Self {
+        let adapter = Arc::new(adapter);
+        Self { customers: adapter.clone(), tokens: adapter }
+    }
+}
+
+/// How a database is used.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How accounts are made for customers without one.
+    pub numbering: AccountNumbering,
+    /// The most connections that are open at once: to PostgreSQL, or for reading from SQLite, where
+    /// there is one more for writing.
+    pub connections: NonZeroU32,
+}
+
+/// Opens a database: creates what is missing of it (on SQLite the file and its folder) and brings
+/// its schema to this version. Blocks until that is done.
+///
+/// Any number of processes may do so at once.
+///
+/// # Errors
+///
+/// [`OpenError`] where it cannot be reached, created or migrated, or belongs to a newer version.
+pub fn open(url: &DatabaseUrl, options: Options) -> Result<Store, OpenError> {
+    match url {
+        DatabaseUrl::Sqlite(path) => sqlite::SqliteStore::open(path, options).map(Store::of),
+        DatabaseUrl::Postgres(url) => {
+            postgres::PostgresStore::open(url.expose(), options).map(Store::of)
+        }
+    }
+}

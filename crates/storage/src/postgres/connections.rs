@@ -1,0 +1,144 @@
+//! The connections to PostgreSQL: how they are shared, waited for, and replaced when they break.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use customers_domain::RepositoryError;
+use diesel::Connection as _;
+use diesel::prelude::*;
+use diesel::r2d2::R2D2Connection;
+use diesel::result::Error;
+use r2d2::{ManageConnection, Pool};
+use tokio::sync::Semaphore;
+
+use crate::error::{Abort, Never, from_postgres, is_away, is_conflict, unavailable};
+
+/// A request waits so long for a connection, and one that has broken is replaced for so long.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The most requests that wait for a connection; one more is turned away.
+const WAITING: usize = 1024;
+
+/// How often work is done again that other transactions stood in the way of.
+const ATTEMPTS: u32 = 10;
+
+pub(super) struct Connections {
+    pool: Pool<Manager>,
+    /// One permit for each connection, so that waiting takes no thread.
+    free: Arc<Semaphore>,
+    /// One permit for each request that is served or waits.
+    admitted: Semaphore,
+}
+
+impl Connections {
+    pub fn new(url: &str, size: NonZeroU32) -> Result<Self, r2d2::Error> {
+        let pool = Pool::builder()
+            .max_size(size.get())
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(PATIENCE)
+            .build(Manager { url: url.to_owned() })?;
+        let connections = size.get() as usize;
+        Ok(Self {
+            pool,
+            free: Arc::new(Semaphore::new(connections)),
+            admitted: Semaphore::new(connections + WAITING),
+        })
+    }
+
+    /// Runs work that the data cannot refuse.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let Ok(done) = self.run(move |conn| work(conn).map_err(Abort::<Never>::Failed)).await?;
+        Ok(done)
+    }
+
+    /// Runs work on a connection, in a thread.
+    ///
+    /// It is done again when another transaction stood in its way (PostgreSQL's 40001 and 40P01),
+    /// and on a new connection when the one it had was found closed; it must see to it that this
+    /// does no harm. It goes on whether or not anybody waits for the answer.
+    pub async fn run<T, E>(
+        &self,
+        work: impl FnMut(&mut PgConnection) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<Result<T, E>, RepositoryError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let Ok(_admitted) = self.admitted.try_acquire() else {
+            return Err(unavailable("too many requests wait for a connection"));
+        };
+        let permit = tokio::time::timeout(PATIENCE, self.free.clone().acquire_owned())
+            .await
+            .map_err(|_| unavailable("no connection became free in time"))?
+            .map_err(unavailable)?;
+        let pool = self.pool.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let done = persist(&pool, work);
+            drop(permit);
+            done
+        });
+        task.await.unwrap_or_else(|panic| Err(RepositoryError::Internal(panic.into())))
+    }
+}
+
+/// Does the work until it is done, refused, or hopeless.
+fn persist<T, E>(
+    pool: &Pool<Manager>,
+    mut work: impl FnMut(&mut PgConnection) -> Result<T, Abort<E>>,
+) -> Result<Result<T, E>, RepositoryError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut attempts = 0;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut conn = pool.get_timeout(left).map_err(unavailable)?;
+        let error = match work(&mut conn.inner) {
+            Ok(done) => return Ok(Ok(done)),
+            Err(Abort::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(Abort::Failed(error)) => error,
+        };
+        attempts += 1;
+        match &error {
+            Error::DatabaseError(kind, _) if is_away(kind) => conn.is_away = true,
+            Error::DatabaseError(kind, _) if is_conflict(kind) && attempts < ATTEMPTS => {}
+            _ => return Err(from_postgres(error)),
+        }
+        if Instant::now() >= deadline {
+            return Err(from_postgres(error));
+        }
+    }
+}
+
+/// Opens connections for the pool and tells it which ones to throw away.
+struct Manager {
+    url: String,
+}
+
+/// A connection, and whether it was found to lead nowhere.
+struct Connection {
+    inner: PgConnection,
+    is_away: bool,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Connection, Self::Error> {
+        let inner =
+            PgConnection::establish(&self.url).map_err(diesel::r2d2::Error::ConnectionError)?;
+        Ok(Connection { inner, is_away: false })
+    }
+
+    fn is_valid(&self, conn: &mut Connection) -> Result<(), Self::Error> {
+        conn.inner.ping().map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        conn.is_away || std::thread::panicking() || conn.inner.is_broken()
+    }
+}

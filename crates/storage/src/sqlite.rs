@@ -1,0 +1,236 @@
+//! The adapter for SQLite: reads inline, all writes through one thread.
+
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use customers_domain::token::{
+    AddTokenError, NewToken, Token, TokenDigest, TokenName, TokenRepository,
+};
+use customers_domain::{
+    AccountKey, AccountNumbering, CreateError, Customer, CustomerId, CustomerRepository,
+    NewCustomer, RepositoryError, Timestamp,
+};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::sqlite::SqliteConnection;
+
+use crate::error::{Abort, Never, OpenError, from_sqlite, unavailable};
+use crate::row::{CustomerRow, NewTokenRow, TokenRow, at_most_one, customer_id};
+use crate::schema::{customers, tokens};
+use crate::{Options, migrations, queries};
+use writer::Writer;
+
+/// Writing waits so long for another process that writes to the same file.
+const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// In WAL mode a reader waits for nobody, unless another process recovers or vacuums the file.
+const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
+
+diesel::table! {
+    /// SQLite's own note of the last id of each AUTOINCREMENT table.
+    sqlite_sequence (name) {
+        name -> Text,
+        seq -> BigInt,
+    }
+}
+
+pub(crate) struct SqliteStore {
+    readers: Pool<ConnectionManager<SqliteConnection>>,
+    writer: Writer,
+    numbering: AccountNumbering,
+}
+
+impl SqliteStore {
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+        }
+        let file = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
+        // A relative path must not be taken for one of SQLite's `file:` URLs.
+        let file = if path.is_absolute() { file.to_owned() } else { format!("./{file}") };
+
+        let mut conn = connect_for_writing(&file)?;
+        migrations::migrate_sqlite(&mut conn)?;
+        let readers = Pool::builder()
+            .max_size(options.connections.get())
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(1))
+            .connection_customizer(Box::new(ReadOnly))
+            .build(ConnectionManager::new(&file))
+            .map_err(|error| OpenError::Connect(error.into()))?;
+        let reconnect = move || connect_for_writing(&file);
+        Ok(Self { readers, writer: Writer::start(conn, reconnect), numbering: options.numbering })
+    }
+
+    /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
+    fn read<T>(
+        &self,
+        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, RepositoryError> {
+        let mut conn = self.readers.get().map_err(unavailable)?;
+        query(&mut conn).map_err(from_sqlite)
+    }
+
+    /// Runs a write that the data cannot refuse.
+    async fn write<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let Ok(done) =
+            self.writer.run(move |conn| work(conn).map_err(Abort::<Never>::Failed)).await?;
+        Ok(done)
+    }
+}
+
+fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenError> {
+    let connect = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let mut conn = SqliteConnection::establish(file)?;
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {};
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;",
+            WRITE_LOCK_TIMEOUT.as_millis()
+        ))?;
+        Ok(conn)
+    };
+    connect().map_err(OpenError::Connect)
+}
+
+#[derive(Debug)]
+struct ReadOnly;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {}; PRAGMA query_only = ON;",
+            READ_LOCK_TIMEOUT.as_millis()
+        ))
+        .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+#[async_trait]
+impl CustomerRepository for SqliteStore {
+    async fn create(&self, new: NewCustomer) -> Result<Customer, CreateError> {
+        let numbering = self.numbering.clone();
+        self.writer.run(move |conn| create(conn, &new, &numbering)).await?
+    }
+
+    async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
+        self.read(|conn| {
+            at_most_one(
+                queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn),
+            )
+        })
+    }
+
+    async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
+        self.read(|conn| {
+            at_most_one(
+                queries::live_customer_of(key.as_str())
+                    .select(CustomerRow::as_select())
+                    .get_result(conn),
+            )
+        })
+    }
+
+    async fn ready(&self) -> Result<(), RepositoryError> {
+        self.read(|conn| customers::table.find(0).count().get_result::<i64>(conn).map(|_| ()))
+    }
+}
+
+fn create(
+    conn: &mut SqliteConnection,
+    new: &NewCustomer,
+    numbering: &AccountNumbering,
+) -> Result<Customer, Abort<CreateError>> {
+    let last = sqlite_sequence::table
+        .filter(sqlite_sequence::name.eq("customers"))
+        .select(sqlite_sequence::seq)
+        .get_result::<i64>(conn)
+        .optional()?;
+    let id = customer_id(last.unwrap_or(0) + 1)?;
+    queries::insert_under_free_account(new, id, numbering, |row| {
+        let inserted = diesel::insert_into(customers::table)
+            .values(row)
+            .on_conflict(customers::account_key)
+            .do_nothing()
+            .execute(conn)?;
+        Ok(inserted == 1)
+    })
+    .map_err(|abort| {
+        abort.or_refused(|key| queries::account_taken(queries::owner_of(&key).get_result(conn)))
+    })
+}
+
+#[async_trait]
+impl TokenRepository for SqliteStore {
+    async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
+        let add = move |conn: &mut SqliteConnection| {
+            let now = Timestamp::now();
+            let expired = queries::unrevoked_token_named(new.name.as_str())
+                .filter(tokens::expires_at.le(now.as_micros()));
+            diesel::update(expired).set(tokens::revoked_at.eq(now.as_micros())).execute(conn)?;
+            if queries::unrevoked_token_named(new.name.as_str()).count().get_result::<i64>(conn)?
+                > 0
+            {
+                return Err(Abort::Refused(AddTokenError::NameTaken));
+            }
+            diesel::insert_into(tokens::table).values(NewTokenRow::new(&new, now)).execute(conn)?;
+            Ok(())
+        };
+        self.writer.run(add).await?
+    }
+
+    async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
+        self.read(|conn| {
+            let rows = queries::unrevoked_tokens().order(tokens::name);
+            rows.select(TokenRow::as_select())
+                .load(conn)?
+                .into_iter()
+                .map(Token::try_from)
+                .collect()
+        })
+    }
+
+    async fn revoke(&self, name: &TokenName) -> Result<bool, RepositoryError> {
+        let name = name.clone();
+        self.write(move |conn| {
+            diesel::update(queries::unrevoked_token_named(name.as_str()))
+                .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
+                .execute(conn)
+                .map(|revoked| revoked > 0)
+        })
+        .await
+    }
+
+    async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
+        self.read(|conn| {
+            at_most_one(
+                queries::unrevoked_token(&digest.0).select(TokenRow::as_select()).get_result(conn),
+            )
+        })
+    }
+
+    async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {
+        let digest = *digest;
+        self.write(move |conn| {
+            diesel::update(queries::token_last_used_before(&digest.0, at.as_micros()))
+                .set(tokens::last_used_at.eq(at.as_micros()))
+                .execute(conn)
+                .map(|_| ())
+        })
+        .await
+    }
+
+    async fn any(&self) -> Result<bool, RepositoryError> {
+        self.read(|conn| queries::any_token().get_result(conn))
+    }
+}

@@ -1,0 +1,152 @@
+//! The thread that does all writing: it commits what is queued as one transaction, so that many
+//! writes share one flush to the disk.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use customers_domain::RepositoryError;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{Abort, OpenError, from_sqlite, unavailable};
+
+/// The most writes that wait; one more is turned away.
+const QUEUE: usize = 1024;
+
+/// The most writes of one transaction: enough to make the flush cheap, few enough that the first
+/// does not wait long for the last.
+const GROUP: usize = 128;
+
+/// Hands writes to the thread.
+pub(super) struct Writer {
+    /// `None` only while dropping.
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread on its connection, which is opened anew should a write panic.
+    pub fn start(
+        conn: SqliteConnection,
+        reconnect: impl Fn() -> Result<SqliteConnection, OpenError> + Send + 'static,
+    ) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write(jobs, conn, reconnect))
+            .expect("a thread for writing");
+        Self { queue: Some(queue), thread: Some(thread) }
+    }
+
+    /// Does the work in a transaction and answers when that is on the disk.
+    ///
+    /// The work may be done more than once, from the start, when what shared its transaction failed.
+    /// It is done whether or not anybody waits for the answer.
+    pub async fn run<T, E>(
+        &self,
+        work: impl FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<Result<T, E>, RepositoryError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Queued { work, outcome: None, reply });
+        let queue = self.queue.as_ref().expect("a queue until it is dropped");
+        queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => unavailable("too many writes are waiting"),
+            mpsc::error::TrySendError::Closed(_) => unavailable("the writer has stopped"),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(RepositoryError::Internal("the write panicked".into())))
+    }
+}
+
+/// Finishes what is queued.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A write whose types the queue need not know.
+trait Job: Send {
+    /// Does the work under a savepoint. A refusal is kept for the answer; a failure is returned.
+    fn attempt(&mut self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    /// Answers, after the commit.
+    fn answer(self: Box<Self>, result: Result<(), RepositoryError>);
+}
+
+struct Queued<F, T, E> {
+    work: F,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<Result<T, E>, RepositoryError>>,
+}
+
+impl<F, T, E> Job for Queued<F, T, E>
+where
+    F: FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send,
+    T: Send,
+    E: Send,
+{
+    fn attempt(&mut self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        self.outcome = match conn.transaction(&mut self.work) {
+            Ok(done) => Some(Ok(done)),
+            Err(Abort::Refused(refusal)) => Some(Err(refusal)),
+            Err(Abort::Failed(error)) => return Err(error),
+        };
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), RepositoryError>) {
+        let Self { outcome, reply, .. } = *self;
+        let answer = result.map(|()| outcome.expect("an outcome of every attempted job"));
+        // Nobody may be waiting any more; the write is done all the same.
+        let _ = reply.send(answer);
+    }
+}
+
+fn write(
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    mut conn: SqliteConnection,
+    reconnect: impl Fn() -> Result<SqliteConnection, OpenError>,
+) {
+    let mut group = Vec::with_capacity(GROUP);
+    while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+        let done = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group)));
+        if done.is_err() {
+            // The jobs that were not answered are dropped, which tells those who wait for them.
+            group.clear();
+            match reconnect() {
+                Ok(fresh) => conn = fresh,
+                Err(error) => log::error!("the writer cannot open the database again: {error}"),
+            }
+        }
+    }
+}
+
+/// Commits the group as one transaction and answers.
+///
+/// Where the database fails, nobody can tell which of the group is at fault (a full disk undoes the
+/// whole transaction), so each job is tried again by itself.
+fn commit(conn: &mut SqliteConnection, group: &mut Vec<Box<dyn Job>>) {
+    let together =
+        conn.immediate_transaction(|conn| group.iter_mut().try_for_each(|job| job.attempt(conn)));
+    match together {
+        Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
+        Err(_) if group.len() > 1 => {
+            for mut job in group.drain(..) {
+                let alone = conn.immediate_transaction(|conn| job.attempt(conn));
+                job.answer(alone.map_err(from_sqlite));
+            }
+        }
+        Err(error) => {
+            if let Some(job) = group.pop() {
+                job.answer(Err(from_sqlite(error)));
+            }
+        }
+    }
+}
