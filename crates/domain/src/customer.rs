@@ -211,12 +211,14 @@ impl Validate for NewCustomer {
 pub struct CustomerId(i64);
 
 impl CustomerId {
+    /// The smallest, 1.
+    pub const MIN: Self = Self(1);
     /// The largest, 2^53 − 1.
     pub const MAX: Self = Self((1 << 53) - 1);
 
     /// The id of this number; `None` outside of 1 to 2^53 − 1.
     pub fn new(number: i64) -> Option<Self> {
-        (1..=Self::MAX.0).contains(&number).then_some(Self(number))
+        (Self::MIN.0..=Self::MAX.0).contains(&number).then_some(Self(number))
     }
 
     /// The number.

@@ -1,1 +1,81 @@
-fn main() {}
+//! The customer registry: one binary that serves it and looks after it.
+
+mod cli;
+mod config;
+mod logging;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use customers_storage::Store;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Database, InvalidSetting};
+
+/// Why a command failed: what is printed before the process ends.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    #[error("{url}: {source}")]
+    Open { url: String, source: customers_storage::OpenError },
+    #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
+    Bind { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{0}")]
+    Other(Box<dyn std::error::Error>),
+}
+
+impl Failure {
+    fn other(error: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Setting(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let ran = match config::read_dotenv() {
+        Ok(()) => run(Cli::parse()).await,
+        Err(error) => Err(error.into()),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    logging::start(&cli.logging);
+    match cli.command {
+        Command::Serve(settings) => serve::serve(&cli.database, settings).await,
+        Command::Migrate => {
+            open(&cli.database)?;
+            println!("The database is at the schema of this version.");
+            Ok(())
+        }
+        Command::Token(command) => token::run(open(&cli.database)?, command).await,
+        Command::Openapi => {
+            print!("{}", customers_api::document());
+            Ok(())
+        }
+    }
+}
+
+/// Opens the database, which creates and migrates it.
+fn open(settings: &Database) -> Result<Store, Failure> {
+    let url = settings.url()?;
+    customers_storage::open(&url, settings.options()?)
+        .map_err(|source| Failure::Open { url: url.to_string(), source })
+}

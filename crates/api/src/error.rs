@@ -1,0 +1,236 @@
+//! The one mapping of failures to HTTP.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use customers_domain::{CreateError, RepositoryError, Rule, Violations};
+
+use crate::problem::{Code, Conflict, FieldErrors, Problem};
+
+/// What lies behind a failure.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure on its way to the client. The envelope renders it.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub code: Code,
+    pub message: String,
+    pub errors: Option<Box<FieldErrors>>,
+    conflict: Option<Conflict>,
+    /// The methods that a 405 names.
+    allow: Option<String>,
+    /// For the log, never for the client.
+    pub cause: Option<Cause>,
+}
+
+impl ApiError {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, message, errors: None, conflict: None, allow: None, cause: None }
+    }
+
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(Code::MalformedRequest, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, message)
+    }
+
+    pub fn method_not_allowed(allow: String) -> Self {
+        let message = format!("This method is not allowed here. Allowed: {allow}.");
+        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, message) }
+    }
+
+    /// The failure that these fields are at fault for: at least one.
+    pub fn validation(errors: FieldErrors) -> Self {
+        Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()
+    }
+
+    /// Says the first of the field errors, and how many more there are.
+    fn summed_up(mut self) -> Self {
+        let mut sentences = self.errors.iter().flat_map(|errors| errors.values()).flatten();
+        let first = sentences.next().cloned().unwrap_or_default();
+        self.message = match sentences.count() {
+            0 => first,
+            1 => format!("{first} (and 1 more error)"),
+            more => format!("{first} (and {more} more errors)"),
+        };
+        self
+    }
+
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::new(Code::ServerError, "Server Error") }
+    }
+
+    /// What only the status is known of.
+    pub fn of_status(status: StatusCode) -> Self {
+        match Code::of_status(status.as_u16()) {
+            Code::ServerError => Self::internal(format!("the framework answered {status}")),
+            code => Self::new(code, format!("{}.", code.title())),
+        }
+    }
+
+    /// The answer, complete but for the headers that every answer has.
+    pub fn render(&self, request_id: &str, as_problem_json: bool) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        let challenge = match self.code {
+            Code::Unauthenticated => Some(r#"Bearer realm="customers""#),
+            Code::InvalidToken => Some(r#"Bearer realm="customers", error="invalid_token""#),
+            Code::InsufficientScope => {
+                Some(r#"Bearer realm="customers", error="insufficient_scope", scope="write""#)
+            }
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        if self.code == Code::Unavailable {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        }
+        let content_type =
+            if as_problem_json { "application/problem+json" } else { "application/json" };
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        response.json(self.problem(request_id))
+    }
+
+    /// The body of the answer.
+    pub fn problem<'a>(&'a self, request_id: &'a str) -> Problem<'a> {
+        Problem {
+            r#type: "about:blank",
+            title: self.code.title(),
+            status: self.code.status(),
+            code: self.code.as_str(),
+            message: &self.message,
+            detail: &self.message,
+            errors: self.errors.as_deref(),
+            conflict: self.conflict,
+            request_id,
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Nothing but the status: the envelope has the rest to say.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+impl From<RepositoryError> for ApiError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Unavailable(cause) => Self {
+                cause: Some(cause),
+                ..Self::new(
+                    Code::Unavailable,
+                    "The service cannot answer at the moment. Try again in a second.",
+                )
+            },
+            RepositoryError::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::AccountTaken { id, deleted } => {
+                let sentence = "The customer account has already been taken.";
+                let code = if deleted { Code::AccountDeleted } else { Code::AccountTaken };
+                let errors = [("customerAccount".into(), vec![sentence.into()])];
+                Self {
+                    errors: Some(Box::new(errors.into())),
+                    conflict: Some(Conflict { id, deleted }),
+                    ..Self::new(code, sentence)
+                }
+            }
+            CreateError::Repository(error) => error.into(),
+        }
+    }
+}
+
+/// The sentences for every broken rule.
+pub(crate) fn field_errors(violations: &Violations) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    for violation in violations {
+        let name = violation.attribute.name;
+        errors.entry(name.into()).or_default().push(sentence(name, violation.rule));
+    }
+    errors
+}
+
+fn sentence(name: &str, rule: Rule) -> String {
+    format!("The {} field {rule}.", in_words(name))
+}
+
+/// A wire name in words: `customerAccount` is "customer account", `chargeVAT` "charge vat".
+pub(crate) fn in_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 4);
+    let mut chars = name.chars().peekable();
+    let mut before = None::<char>;
+    while let Some(c) = chars.next() {
+        let starts_word = c.is_uppercase()
+            && before.is_some_and(|before| {
+                before.is_lowercase()
+                    || before.is_ascii_digit()
+                    || (before.is_uppercase()
+                        && chars.peek().is_some_and(|next| next.is_lowercase()))
+            });
+        if starts_word {
+            words.push(' ');
+        }
+        match c {
+            '_' => words.push(' '),
+            c => words.extend(c.to_lowercase()),
+        }
+        before = Some(c);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_in_words() {
+        for (name, words) in [
+            ("name", "name"),
+            ("brand_id", "brand id"),
+            ("customerAccount", "customer account"),
+            ("chargeVAT", "charge vat"),
+            ("applyVATAutoReverseOperators", "apply vat auto reverse operators"),
+            ("mainAddressLine1", "main address line1"),
+            ("onCallDuty", "on call duty"),
+        ] {
+            assert_eq!(in_words(name), words);
+        }
+    }
+
+    #[test]
+    fn the_message_counts_the_errors_it_does_not_say() {
+        let errors = |sentences: &[&str]| {
+            let sentences = sentences.iter().map(|text| text.to_string()).collect();
+            ApiError::validation([("a".to_owned(), sentences)].into()).message
+        };
+        assert_eq!(errors(&["One."]), "One.");
+        assert_eq!(errors(&["One.", "Two."]), "One. (and 1 more error)");
+        assert_eq!(errors(&["One.", "Two.", "Three."]), "One. (and 2 more errors)");
+    }
+}

@@ -1,0 +1,51 @@
+//! Whether the service lives, and whether it can answer. No token is needed.
+
+use actix_web::{HttpResponse, get, web};
+use customers_domain::CustomerRepository;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+use crate::openapi::UnavailableFailure;
+
+/// That all is well.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+const OK: Health = Health { status: "ok" };
+
+/// Whether the process runs
+///
+/// For a supervisor that restarts what does not answer. Says nothing of the database.
+#[utoipa::path(
+    operation_id = "live",
+    tag = "health",
+    responses((status = 200, description = "The process runs.", body = Health)),
+)]
+#[get("/health/live")]
+pub(crate) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(OK)
+}
+
+/// Whether requests can be answered
+///
+/// For a balancer: the database can be reached and is migrated.
+#[utoipa::path(
+    operation_id = "ready",
+    tag = "health",
+    responses(
+        (status = 200, description = "Requests can be answered.", body = Health),
+        UnavailableFailure,
+    ),
+)]
+#[get("/health/ready")]
+pub(crate) async fn ready(
+    customers: web::Data<dyn CustomerRepository>,
+) -> Result<HttpResponse, ApiError> {
+    customers.ready().await?;
+    Ok(HttpResponse::Ok().json(OK))
+}

@@ -1,0 +1,58 @@
+//! All routes on one screen. Routing a handler is what documents it.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::{App, Error, HttpRequest, HttpResponse, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_actix_web::{AppExt, scope};
+
+use crate::auth::require_token;
+use crate::envelope::envelope;
+use crate::error::ApiError;
+use crate::{Api, customers, docs, health, openapi};
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            scope("/api/v1")
+                .wrap(from_fn(require_token))
+                .service(customers::create)
+                .service(customers::get)
+                .service(customers::get_by_account),
+        )
+        .service(health::live)
+        .service(health::ready)
+        .service(docs::document)
+        .map(|config| config.service(docs::page).service(docs::asset));
+}
+
+/// The application that serves the API, the same in production and in tests.
+pub fn app(
+    api: &Api,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
+    app.app_data(web::Data::from(api.customers.clone()))
+        .app_data(web::Data::from(api.authenticator.clone()))
+        .default_service(web::to(no_route))
+        .wrap(NormalizePath::trim())
+        .wrap(from_fn(envelope))
+}
+
+/// Each handler is a resource of its own, so a known path ends here too when its method is another.
+async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    match openapi::allowed_methods(request.uri().path()) {
+        Some(allow) => Err(ApiError::method_not_allowed(allow)),
+        None => Err(ApiError::not_found(
+            "There is no such endpoint. /openapi.json and /docs tell which ones there are.",
+        )),
+    }
+}

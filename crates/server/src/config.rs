@@ -1,0 +1,124 @@
+//! The settings: each with its variable, default and meaning, parsed once and passed down.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use clap::{Args, ValueEnum};
+use customers_domain::{AccountNumbering, InvalidNumbering};
+use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
+
+/// The database and what is made in it.
+#[derive(Args)]
+#[command(next_help_heading = "Database")]
+pub struct Database {
+    /// Where customers are kept: sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE.
+    ///
+    /// A file that is not there is created, with its folder. A PostgreSQL URL goes to the driver as
+    /// it is, with several hosts and all parameters.
+    #[arg(
+        long,
+        env,
+        global = true,
+        value_name = "URL",
+        default_value = "sqlite://data/customers.db",
+        // It may hold a password.
+        hide_env_values = true,
+    )]
+    database_url: String,
+
+    /// The most connections: to PostgreSQL, or for reading from SQLite.
+    #[arg(long, env, global = true, value_name = "NUMBER", default_value = "16")]
+    database_connections: NonZeroU32,
+
+    /// What accounts begin with that are made for customers without one.
+    #[arg(long, env, global = true, value_name = "TEXT", default_value = "CL")]
+    account_prefix: String,
+
+    /// How many digits follow it, filled up with zeros. Larger numbers have more.
+    #[arg(long, env, global = true, value_name = "DIGITS", default_value = "6")]
+    account_width: usize,
+}
+
+impl Database {
+    /// The database, by its URL. The parser of the command line must not see what is wrong with it,
+    /// because it would repeat the URL with its password.
+    pub fn url(&self) -> Result<DatabaseUrl, InvalidSetting> {
+        self.database_url.parse().map_err(InvalidSetting::DatabaseUrl)
+    }
+
+    /// How it is used.
+    pub fn options(&self) -> Result<Options, InvalidSetting> {
+        Ok(Options {
+            numbering: AccountNumbering::new(&self.account_prefix, self.account_width)?,
+            connections: self.database_connections,
+        })
+    }
+}
+
+/// What is logged, and how.
+#[derive(Args)]
+#[command(next_help_heading = "Log")]
+pub struct Logging {
+    /// What is logged to stderr: off, error, warn, info, debug or trace, also by module, such as
+    /// "info,customers_api=debug".
+    #[arg(
+        long,
+        env,
+        global = true,
+        value_name = "FILTER",
+        // The HTTP server tells of its threads what nobody needs to know.
+        default_value = "info,actix_server=warn"
+    )]
+    pub rust_log: String,
+
+    /// One line of text or one JSON object per event.
+    #[arg(long, env, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// `time LEVEL message key=value …`
+    Text,
+    /// One object, for programs.
+    Json,
+}
+
+/// How the API is served.
+#[derive(Args)]
+pub struct Serve {
+    /// The address to listen on. Port 0 takes a free one.
+    #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub bind: SocketAddr,
+
+    /// Make a token called `first` if the database never held one, and print it to stdout with a
+    /// first call to paste. [default: true where stdout is a terminal]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub first_token: Option<bool>,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSetting {
+    #[error("DATABASE_URL: {0}")]
+    DatabaseUrl(InvalidDatabaseUrl),
+    #[error("{0}")]
+    Numbering(#[from] InvalidNumbering),
+    #[error("cannot read the file .env: {0}")]
+    Dotenv(String),
+}
+
+/// Takes the variables of a file `.env` in the working directory or above it, if there is one, for
+/// what the environment does not say.
+pub fn read_dotenv() -> Result<(), InvalidSetting> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        // The line is not repeated: it may hold a password.
+        Err(dotenvy::Error::LineParse(_, column)) => {
+            Err(InvalidSetting::Dotenv(format!("a line is not NAME=VALUE, near column {column}")))
+        }
+        Err(error) => Err(InvalidSetting::Dotenv(error.to_string())),
+    }
+}

@@ -1,0 +1,102 @@
+//! Starts the service and stops it.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
+use customers_api::{Api, MintedToken};
+use customers_domain::token::{NewToken, Scope, TokenRepository};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Database, Serve};
+use crate::{Failure, open};
+
+/// A head that takes longer to arrive is answered with 408.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that is idle for longer is closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Requests under way have so long, in seconds, to be answered after SIGTERM.
+const SHUTDOWN_TIMEOUT: u64 = 30;
+
+/// Serves until the process is told to stop, and answers what is under way before it returns.
+pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> {
+    let store = open(database)?;
+    let api = Api::new(store.customers.clone(), store.tokens.clone());
+    let server = HttpServer::new(move || customers_api::app(&api))
+        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT)
+        .disable_signals()
+        .bind(settings.bind)
+        .map_err(|source| Failure::Bind { address: settings.bind, source })?;
+    let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [Ok(terminate), Ok(interrupt)] = stop else {
+        return Err(Failure::other("cannot listen for SIGTERM and SIGINT"));
+    };
+
+    greet(&*store.tokens, &settings, address).await?;
+    let server = server.run();
+    actix_web::rt::spawn(stop_on_signal(server.handle(), terminate, interrupt));
+    log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = database.url()?; "listening");
+    server.await.map_err(Failure::other)?;
+    log::info!("stopped");
+    Ok(())
+}
+
+async fn stop_on_signal(server: ServerHandle, mut terminate: Signal, mut interrupt: Signal) {
+    let mut next = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    next().await;
+    log::info!("stopping: requests under way are answered, no new ones are taken");
+    let graceful = server.stop(true);
+    tokio::select! {
+        () = graceful => {}
+        () = next() => {
+            log::warn!("stopping at once");
+            server.stop(false).await;
+        }
+    }
+}
+
+/// Tells who starts the service for the first time how to make a first call.
+async fn greet(
+    tokens: &dyn TokenRepository,
+    settings: &Serve,
+    address: SocketAddr,
+) -> Result<(), Failure> {
+    if tokens.any().await.map_err(Failure::other)? {
+        return Ok(());
+    }
+    if !settings.first_token.unwrap_or_else(|| std::io::stdout().is_terminal()) {
+        log::warn!("there is no token yet; make one with: customers token create --name NAME");
+        return Ok(());
+    }
+    let minted = MintedToken::mint().map_err(|error| Failure::other(error.to_string()))?;
+    let first = NewToken {
+        name: "first".parse().map_err(Failure::other)?,
+        scope: Scope::Write,
+        digest: minted.digest,
+        expires_at: None,
+    };
+    tokens.add(first).await.map_err(Failure::other)?;
+    // To stdout and not to the log, where secrets have no place.
+    println!(
+        "\nThe first token, which is shown only now:\n\n  {token}\n\n\
+         A first call to paste into another terminal:\n\n  \
+         curl --request POST \\\n    \
+         --url 'http://{address}/api/v1/customers?name=Soci%C3%A9t%C3%A9&customerAccount=123456' \\\n    \
+         --header 'authorization: Bearer {token}'\n\n\
+         All calls can be tried at http://{address}/docs\n",
+        token = minted.text
+    );
+    Ok(())
+}
