@@ -30,9 +30,9 @@ use crate::openapi::{
                        mean that the parameter is not given. Text may be sent as a number, numbers \
                        and booleans as text (`\"1\"`, `\"true\"`, `\"on\"`, `\"yes\"`).",
         content(
-            (Option<CustomerInput> = "application/json", example = json!(customer_input_example())),
-            (Option<CustomerInput> = "application/x-www-form-urlencoded"),
-            (Option<CustomerInput> = "multipart/form-data"),
+            (CustomerInput = "application/json", example = json!(customer_input_example())),
+            (CustomerInput = "application/x-www-form-urlencoded"),
+            (CustomerInput = "multipart/form-data"),
         ),
     ),
     responses(

@@ -62,7 +62,16 @@ impl Modify for Token {
 }
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
-    App::new().into_utoipa_app().openapi(Base::openapi()).configure(routes).split_for_parts().1
+    let app = App::new().into_utoipa_app().openapi(Base::openapi()).configure(routes);
+    let (_, mut document) = app.split_for_parts();
+    for item in document.paths.paths.values_mut() {
+        // Everything may stand in the query, which the annotations have no word for.
+        let body = item.post.as_mut().and_then(|operation| operation.request_body.as_mut());
+        if let Some(RefOr::T(body)) = body {
+            body.required = Some(Required::False);
+        }
+    }
+    document
 });
 
 static JSON: LazyLock<String> = LazyLock::new(|| {
@@ -115,9 +124,9 @@ impl ToSchema for Customer {}
 
 impl PartialSchema for Customer {
     fn schema() -> RefOr<Schema> {
-        let moment = |description: &str, types: &[Type]| {
+        let moment = |description: &str, types: SchemaType| {
             ObjectBuilder::new()
-                .schema_type(SchemaType::from_iter(types.iter().cloned()))
+                .schema_type(types)
                 .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
                 .description(Some(description))
         };
@@ -137,13 +146,19 @@ impl PartialSchema for Customer {
             schema = schema.property(attribute.name, property).required(attribute.name);
         }
         schema
-            .property("created_at", moment("When it was created, in UTC.", &[Type::String]))
+            .property("created_at", moment("When it was created, in UTC.", Type::String.into()))
             .required("created_at")
-            .property("updated_at", moment("When it was last changed, in UTC.", &[Type::String]))
+            .property(
+                "updated_at",
+                moment("When it was last changed, in UTC.", Type::String.into()),
+            )
             .required("updated_at")
             .property(
                 "deleted_at",
-                moment("When it was deleted; null unless it is.", &[Type::String, Type::Null]),
+                moment(
+                    "When it was deleted; null unless it is.",
+                    SchemaType::from_iter([Type::String, Type::Null]),
+                ),
             )
             .required("deleted_at")
             .into()
@@ -159,7 +174,8 @@ impl PartialSchema for CustomerInput {
              not listed are ignored, unless the request says `Prefer: handling=strict`.",
         ));
         for attribute in ATTRIBUTES {
-            schema = schema.property(attribute.name, input_schema(attribute, attribute.nullable));
+            let property = input_schema(attribute).description(Some(input_meaning(attribute)));
+            schema = schema.property(attribute.name, property);
             if attribute.required() {
                 schema = schema.required(attribute.name);
             }
@@ -168,38 +184,51 @@ impl PartialSchema for CustomerInput {
     }
 }
 
-/// Kind and limits of an attribute.
-fn kind_schema(attribute: &Attribute, nullable: bool) -> ObjectBuilder {
-    let schema = ObjectBuilder::new();
-    let (schema, kind) = match attribute.kind {
-        Kind::Text { min_chars, max_chars } => {
-            let min = (min_chars > 0).then_some(min_chars as usize);
-            (schema.min_length(min).max_length(Some(max_chars as usize)), Type::String)
-        }
-        Kind::Account => (schema.min_length(Some(1)).max_length(Some(255)), Type::String),
-        Kind::Integer { min } => {
-            let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
-            let schema = schema.format(Some(format)).minimum(Some(min)).maximum(Some(i32::MAX));
-            (schema, Type::Integer)
-        }
-        Kind::Boolean => (schema, Type::Boolean),
-    };
-    let types = if nullable { vec![kind, Type::Null] } else { vec![kind] };
-    schema.schema_type(SchemaType::from_iter(types))
+fn kind_type(kind: Kind) -> Type {
+    match kind {
+        Kind::Text { .. } | Kind::Account => Type::String,
+        Kind::Integer { .. } => Type::Integer,
+        Kind::Boolean => Type::Boolean,
+    }
 }
 
-/// The same with the default, and what it is where no value can say it.
-fn input_schema(attribute: &Attribute, nullable: bool) -> ObjectBuilder {
-    let default = attribute.default();
-    let schema = kind_schema(attribute, nullable);
-    match (attribute.kind, default) {
-        (Kind::Account, _) => schema.description(Some(format!(
-            "{} Made of `CL` and the id where it is not given.",
-            attribute.meaning
-        ))),
-        _ if attribute.required() => schema.description(Some(attribute.meaning)),
-        (_, Value::Null) if !nullable => schema.description(Some(attribute.meaning)),
-        (_, default) => schema.description(Some(attribute.meaning)).default(Some(json!(default))),
+/// Kind and limits of an attribute.
+fn kind_schema(attribute: &Attribute, nullable: bool) -> ObjectBuilder {
+    let kind = kind_type(attribute.kind);
+    let schema = ObjectBuilder::new().schema_type(if nullable {
+        SchemaType::from_iter([kind, Type::Null])
+    } else {
+        kind.into()
+    });
+    match attribute.kind {
+        Kind::Text { min_chars, max_chars } => {
+            let min = (min_chars > 0).then_some(min_chars as usize);
+            schema.min_length(min).max_length(Some(max_chars as usize))
+        }
+        Kind::Account => schema.min_length(Some(1)).max_length(Some(255)),
+        Kind::Integer { min } => {
+            let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
+            schema.format(Some(format)).minimum(Some(min)).maximum(Some(i32::MAX))
+        }
+        Kind::Boolean => schema,
+    }
+}
+
+/// The same with the default, where there is one.
+fn input_schema(attribute: &Attribute) -> ObjectBuilder {
+    let schema = kind_schema(attribute, attribute.nullable);
+    match attribute.default() {
+        Value::Null => schema,
+        _ if attribute.required() => schema,
+        default => schema.default(Some(json!(default))),
+    }
+}
+
+/// What it is for, and what happens where it is not given.
+fn input_meaning(attribute: &Attribute) -> String {
+    match attribute.kind {
+        Kind::Account => format!("{} Made where it is not given.", attribute.meaning),
+        _ => attribute.meaning.to_owned(),
     }
 }
 
@@ -209,13 +238,14 @@ pub(crate) struct CustomerQuery;
 impl IntoParams for CustomerQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let parameter = |attribute: &'static Attribute| {
+            let schema = input_schema(attribute).schema_type(kind_type(attribute.kind));
             let note = if attribute.required() { " Required, here or in the body." } else { "" };
             ParameterBuilder::new()
                 .name(attribute.name)
                 .parameter_in(ParameterIn::Query)
                 .required(Required::False)
-                .description(Some(format!("{}{note}", attribute.meaning)))
-                .schema(Some(input_schema(attribute, false)))
+                .description(Some(input_meaning(attribute) + note))
+                .schema(Some(schema))
                 .build()
         };
         let prefer = ParameterBuilder::new()

@@ -6,6 +6,7 @@ mod logging;
 mod serve;
 mod token;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -67,8 +68,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::Openapi => {
-            print!("{}", customers_api::document());
-            Ok(())
+            // Whoever reads may stop early, like `head` does.
+            match std::io::stdout().write_all(customers_api::document().as_bytes()) {
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::other(error)),
+                _ => Ok(()),
+            }
         }
     }
 }

@@ -1,0 +1,44 @@
+# What people and CI call. `make help` lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CUSTOMERS := cargo run --release --quiet --package customers-server --
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: needs ## Build and serve, on SQLite unless DATABASE_URL says otherwise.
+	@cargo build --release --package customers-server
+	@$(CUSTOMERS) serve --first-token
+
+.PHONY: test
+test: needs ## Run all tests, on SQLite and on a PostgreSQL that is started for them.
+	@scripts/test-tools
+	scripts/with-postgres cargo test --workspace --all-features
+
+.PHONY: lint
+lint: ## Check formatting, lints and documentation.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+.PHONY: layers
+layers: ## Check that no crate depends on what it must not name.
+	@scripts/layers
+
+.PHONY: openapi
+openapi: needs ## Write openapi/openapi.json anew.
+	@$(CUSTOMERS) openapi > openapi/openapi.json
+
+# What a build takes beside Rust: SQLite, OpenSSL and libpq are compiled from source.
+.PHONY: needs
+needs:
+	@for tool in cargo cc make perl; do \
+		command -v $$tool > /dev/null || { \
+			echo "error: $$tool is missing. Needed are a Rust toolchain (https://rustup.rs), a C compiler, make and perl; on Debian: apt-get install build-essential perl" >&2; \
+			exit 1; \
+		}; \
+	done
