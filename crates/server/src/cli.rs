@@ -96,6 +96,20 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting_with_its_default() {
+        let readme = include_str!("../../../README.md");
+        let command = Cli::command();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        for argument in commands.flat_map(|command| command.get_arguments()) {
+            if let (Some(variable), Some(flag)) = (argument.get_env(), argument.get_long()) {
+                let default = argument.get_default_values()[0].to_string_lossy();
+                let row = format!("| `{}` | `--{flag}` | `{default}` |", variable.display());
+                assert!(readme.contains(&row), "the README has no row {row}");
+            }
+        }
+    }
+
+    #[test]
     fn a_duration_is_a_number_with_a_unit() {
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("1s"), Ok(Duration::from_secs(1)));
