@@ -33,6 +33,12 @@ layers: ## Check that no crate depends on what it must not name.
 openapi: needs ## Write openapi/openapi.json anew.
 	@$(CUSTOMERS) openapi > openapi/openapi.json
 
+.PHONY: bench
+bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_SECONDS, BENCH_ROUNDS).
+	@scripts/test-tools
+	cargo build --release --package customers-server --bins --examples
+	POSTGRES_DURABLE=1 scripts/with-postgres python3 scripts/bench/bench.py
+
 # What a build takes beside Rust: SQLite, OpenSSL and libpq are compiled from source.
 .PHONY: needs
 needs:
