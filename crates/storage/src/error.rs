@@ -83,6 +83,12 @@ const SQLITE_UNAVAILABLE: [&str; 6] = [
     "attempt to write a readonly database",
 ];
 
+/// Another connection kept the write lock for as long as it was waited for.
+pub(crate) fn is_locked(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+        if information.message() == "database is locked")
+}
+
 pub(crate) fn from_sqlite(error: Error) -> RepositoryError {
     match &error {
         Error::DatabaseError(DatabaseErrorKind::Unknown, information)
@@ -97,22 +103,33 @@ pub(crate) fn from_sqlite(error: Error) -> RepositoryError {
 pub(crate) fn from_postgres(error: Error) -> RepositoryError {
     match &error {
         Error::BrokenTransactionManager => unavailable(error),
-        Error::DatabaseError(kind, _) if is_away(kind) || is_conflict(kind) => unavailable(error),
+        _ if is_away(&error) || is_conflict(&error) => unavailable(error),
         _ => RepositoryError::Internal(error.into()),
     }
 }
 
 /// The connection is of no use any more: it is closed, or leads to a server that takes no writes.
-pub(crate) fn is_away(kind: &DatabaseErrorKind) -> bool {
+pub(crate) fn is_away(error: &Error) -> bool {
     matches!(
-        kind,
-        DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::ReadOnlyTransaction
+        error,
+        Error::DatabaseError(
+            DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction,
+            _
+        )
     )
 }
 
 /// The transaction stood in the way of another and works when it is done again.
-pub(crate) fn is_conflict(kind: &DatabaseErrorKind) -> bool {
-    matches!(kind, DatabaseErrorKind::SerializationFailure)
+///
+/// diesel hands on no SQLSTATE: a deadlock (40P01) is known only by its message, in English.
+pub(crate) fn is_conflict(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            information.message() == "deadlock detected"
+        }
+        _ => false,
+    }
 }

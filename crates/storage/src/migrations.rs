@@ -4,7 +4,7 @@ use std::error::Error;
 
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
-use diesel::migration::{Migration, MigrationSource};
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
@@ -17,6 +17,13 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgre
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+diesel::table! {
+    /// diesel's own note of what was applied.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
 pub(crate) fn migrate_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenError> {
     // The lock is taken before anything is read, so that of several processes that start at once
     // one migrates and the others find it done.
@@ -27,9 +34,17 @@ pub(crate) fn migrate_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenErro
 /// The lock is a row and not an advisory lock, which not every server that speaks PostgreSQL's
 /// protocol has. It is held by one connection while the other migrates.
 pub(crate) fn migrate_postgres(
-    lock: &mut PgConnection,
     conn: &mut PgConnection,
+    connect: impl FnOnce() -> Result<PgConnection, OpenError>,
 ) -> Result<(), OpenError> {
+    // Nothing is written where all is there, so that a role that may not create tables can start
+    // the service. Where nothing can be read yet, the migrations will say so.
+    if let Ok(applied) = applied_postgres(conn)
+        && !is_pending::<Pg>(&POSTGRES, &applied)?
+    {
+        return Ok(());
+    }
+    let lock = &mut connect()?;
     create_lock(lock).map_err(|error| OpenError::Migrate(error.into()))?;
     lock.transaction(|lock| {
         diesel::sql_query("SELECT id FROM customers_migration_lock FOR UPDATE").execute(lock)?;
@@ -44,11 +59,6 @@ fn create_lock(conn: &mut PgConnection) -> QueryResult<()> {
     const CREATE: &str = "
         CREATE TABLE IF NOT EXISTS customers_migration_lock (id INTEGER PRIMARY KEY);
         INSERT INTO customers_migration_lock (id) VALUES (1) ON CONFLICT (id) DO NOTHING;";
-    // Nothing is written where all is there, so that a role without CREATE can start the service.
-    let there = "SELECT id FROM customers_migration_lock WHERE id = 1";
-    if diesel::sql_query(there).execute(conn) == Ok(1) {
-        return Ok(());
-    }
     match conn.batch_execute(CREATE) {
         Err(QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
             conn.batch_execute(CREATE)
@@ -63,16 +73,25 @@ where
     DB: Backend,
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let known: Vec<Box<dyn Migration<DB>>> = migrations.migrations().map_err(OpenError::Migrate)?;
     let applied = conn.applied_migrations().map_err(OpenError::Migrate)?;
-    let is_known = |version: &_| known.iter().any(|m| m.name().version() == *version);
-    if let Some(newer) = applied.iter().find(|version| !is_known(version)) {
-        return Err(OpenError::Newer(newer.to_string()));
-    }
+    is_pending::<DB>(&migrations, &applied)?;
     for version in conn.run_pending_migrations(migrations).map_err(OpenError::Migrate)? {
         log::info!(version:% = version; "database migrated");
     }
     Ok(())
+}
+
+/// Whether some are not applied yet. Refused where others are.
+fn is_pending<DB: Backend>(
+    migrations: &impl MigrationSource<DB>,
+    applied: &[MigrationVersion<'_>],
+) -> Result<bool, OpenError> {
+    let known = migrations.migrations().map_err(OpenError::Migrate)?;
+    let is_known = |version: &_| known.iter().any(|m| m.name().version() == *version);
+    if let Some(newer) = applied.iter().find(|version| !is_known(version)) {
+        return Err(OpenError::Newer(newer.to_string()));
+    }
+    Ok(applied.len() < known.len())
 }
 
 /// An error of the transaction around the migrations.
@@ -84,7 +103,144 @@ impl From<QueryError> for Failure {
     }
 }
 
-/// The version that a PostgreSQL database is at, `None` where it was never migrated.
-pub(crate) fn is_current_postgres(conn: &mut PgConnection) -> Result<bool, BoxError> {
-    Ok(!MigrationHarness::<Pg>::has_pending_migration(conn, POSTGRES)?)
+/// Whether a PostgreSQL database has all that this version needs. One that a newer version has
+/// migrated under a running service still has.
+pub(crate) fn is_current_postgres(conn: &mut PgConnection) -> QueryResult<bool> {
+    let applied = applied_postgres(conn)?;
+    let known: Vec<Box<dyn Migration<Pg>>> =
+        POSTGRES.migrations().map_err(QueryError::DeserializationError)?;
+    Ok(known.iter().all(|migration| applied.contains(&migration.name().version())))
+}
+
+/// What was applied to a PostgreSQL database. diesel's own way of asking creates its table first,
+/// which takes the right to do so and a server that takes writes.
+fn applied_postgres(conn: &mut PgConnection) -> QueryResult<Vec<MigrationVersion<'static>>> {
+    __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(conn)
+}
+
+#[cfg(test)]
+#[path = "../tests/support/database.rs"]
+mod database;
+
+#[cfg(test)]
+mod tests {
+    use diesel::sqlite::Sqlite;
+
+    use super::database::{Connection, TestDatabase};
+    use super::*;
+
+    fn names<DB: Backend>(migrations: &impl MigrationSource<DB>) -> Vec<String> {
+        let migrations = migrations.migrations().unwrap();
+        migrations.iter().map(|migration| migration.name().to_string()).collect()
+    }
+
+    #[test]
+    fn both_databases_have_the_same_migrations() {
+        let names = names::<Sqlite>(&SQLITE);
+        assert_eq!(names, self::names::<Pg>(&POSTGRES));
+        assert!(!names.is_empty());
+    }
+
+    #[test]
+    fn both_databases_have_the_same_columns() {
+        let sqlite = TestDatabase::sqlite();
+        migrate(&sqlite);
+        let sqlite = sqlite.values(
+            "SELECT t.name || '.' || c.name || iif(c.\"notnull\" OR c.pk, '', '?') AS value
+             FROM sqlite_master AS t, pragma_table_info(t.name) AS c
+             WHERE t.type = 'table' AND t.name IN ('customers', 'tokens')
+             ORDER BY t.name, c.cid",
+        );
+        let postgres = TestDatabase::postgres();
+        migrate(&postgres);
+        let postgres = postgres.values(
+            "SELECT table_name || '.' || column_name
+                 || CASE is_nullable WHEN 'YES' THEN '?' ELSE '' END AS value
+             FROM information_schema.columns WHERE table_name IN ('customers', 'tokens')
+             ORDER BY table_name, ordinal_position",
+        );
+        assert_eq!(sqlite, postgres);
+        assert!(!sqlite.is_empty());
+    }
+
+    #[test]
+    fn migrations_of_sqlite_can_be_undone_and_done_again() {
+        let database = TestDatabase::sqlite();
+        let schema = || {
+            database.values(
+                "SELECT type || ' ' || name || ' ' || coalesce(sql, '') AS value
+                 FROM sqlite_master ORDER BY type, name",
+            )
+        };
+        assert_round_trip(&database, schema, |left| {
+            left.contains("__diesel_schema_migrations") || left.contains("sqlite_sequence")
+        });
+    }
+
+    #[test]
+    fn migrations_of_postgres_can_be_undone_and_done_again() {
+        let database = TestDatabase::postgres();
+        let schema = || {
+            let queries = [
+                "SELECT concat_ws(' ', table_name, ordinal_position, column_name, data_type,
+                     character_maximum_length, collation_name, column_default, is_nullable) AS value
+                 FROM information_schema.columns WHERE table_schema = 'public' ORDER BY value",
+                "SELECT indexdef AS value FROM pg_indexes WHERE schemaname = 'public'
+                 ORDER BY value",
+                "SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
+                     AS value
+                 FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY value",
+                "SELECT concat_ws(' ', seqrelid::regclass, seqtypid::regtype, seqstart,
+                     seqincrement, seqmin, seqmax, seqcache, seqcycle) AS value
+                 FROM pg_sequence ORDER BY value",
+                // What none of these would show.
+                "SELECT concat_ws(' ', relkind, relname) AS value
+                 FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY value",
+                "SELECT proname::text AS value
+                 FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY value",
+            ];
+            queries.into_iter().flat_map(|query| database.values(query)).collect()
+        };
+        assert_round_trip(&database, schema, |left| {
+            left.contains("__diesel_schema_migrations") || left.contains("customers_migration_lock")
+        });
+    }
+
+    fn assert_round_trip(
+        database: &TestDatabase,
+        schema: impl Fn() -> Vec<String>,
+        is_not_ours: impl Fn(&str) -> bool,
+    ) {
+        migrate(database);
+        let up = schema();
+        assert!(up.iter().any(|part| part.contains("tokens_name_unless_revoked")), "{up:#?}");
+        revert(database);
+        let left: Vec<_> = schema().into_iter().filter(|part| !is_not_ours(part)).collect();
+        assert!(left.is_empty(), "{left:#?}");
+        migrate(database);
+        assert_eq!(schema(), up);
+        // And once more, as at every start.
+        migrate(database);
+        assert_eq!(schema(), up);
+    }
+
+    fn migrate(database: &TestDatabase) {
+        let migrated = match database.connect() {
+            Connection::Sqlite(mut conn) => migrate_sqlite(&mut conn),
+            Connection::Postgres(mut conn) => {
+                migrate_postgres(&mut conn, || match database.connect() {
+                    Connection::Postgres(lock) => Ok(lock),
+                    Connection::Sqlite(_) => unreachable!("one database is not two"),
+                })
+            }
+        };
+        migrated.unwrap();
+    }
+
+    fn revert(database: &TestDatabase) {
+        match database.connect() {
+            Connection::Sqlite(mut conn) => drop(conn.revert_all_migrations(SQLITE).unwrap()),
+            Connection::Postgres(mut conn) => drop(conn.revert_all_migrations(POSTGRES).unwrap()),
+        }
+    }
 }

@@ -36,15 +36,33 @@ pub(crate) struct PostgresStore {
 
 impl PostgresStore {
     pub fn open(url: &str, options: Options) -> Result<Self, OpenError> {
-        let connect =
-            || PgConnection::establish(url).map_err(|error| OpenError::Connect(error.into()));
-        let mut conn = connect()?;
+        let mut conn = connect(url)?;
         check_encoding(&mut conn)?;
-        migrations::migrate_postgres(&mut connect()?, &mut conn)?;
+        migrations::migrate_postgres(&mut conn, || connect(url))?;
         let connections = Connections::new(url, options.connections)
             .map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self { connections, ids: Default::default(), numbering: options.numbering })
     }
+}
+
+fn connect(url: &str) -> Result<PgConnection, OpenError> {
+    PgConnection::establish(url).map_err(|error| {
+        OpenError::Connect(if may_repeat_password(url, &error.to_string()) {
+            "it cannot be told why without showing parts of the URL; check that its user, password \
+             and parameters are percent-encoded"
+                .into()
+        } else {
+            error.into()
+        })
+    })
+}
+
+/// libpq repeats the parts of a URL that make no sense to it. These are parts of the password where
+/// that was not percent-encoded and ended too early.
+fn may_repeat_password(url: &str, message: &str) -> bool {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+    login.is_some_and(|(login, _)| login.contains(['@', '/', '?']))
+        || ["percent-encoded", "URI query parameter"].iter().any(|part| message.contains(part))
 }
 
 fn check_encoding(conn: &mut PgConnection) -> Result<(), OpenError> {
@@ -99,12 +117,7 @@ impl CustomerRepository for PostgresStore {
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {
-        let current = self
-            .connections
-            .query(|conn| {
-                migrations::is_current_postgres(conn).map_err(Error::DeserializationError)
-            })
-            .await?;
+        let current = self.connections.query(migrations::is_current_postgres).await?;
         if current { Ok(()) } else { Err(unavailable("the database is not migrated")) }
     }
 }
@@ -157,10 +170,16 @@ fn find(conn: &mut PgConnection, id: CustomerId) -> QueryResult<Option<Customer>
     at_most_one(queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn))
 }
 
+fn find_token(conn: &mut PgConnection, digest: &TokenDigest) -> QueryResult<Option<Token>> {
+    at_most_one(queries::unrevoked_token(&digest.0).select(TokenRow::as_select()).get_result(conn))
+}
+
 #[async_trait]
 impl TokenRepository for PostgresStore {
     async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
+        let mut again = false;
         let add = move |conn: &mut PgConnection| {
+            let again = std::mem::replace(&mut again, true);
             let now = Timestamp::now();
             conn.transaction(|conn| {
                 let expired = queries::unrevoked_token_named(new.name.as_str())
@@ -173,12 +192,16 @@ impl TokenRepository for PostgresStore {
                     .execute(conn)
                     .map(|_| ())
             })
-            .map_err(|error| match error {
-                // The digest of 256 random bits is nobody else's: it is the name.
+            .or_else(|error| match error {
+                // The digest of 256 random bits is nobody else's: it is the name. The token that
+                // has it may be this one, if its commit was not heard of.
                 Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-                    Abort::Refused(AddTokenError::NameTaken)
+                    if again && find_token(conn, &new.digest)?.is_some() {
+                        return Ok(());
+                    }
+                    Err(Abort::Refused(AddTokenError::NameTaken))
                 }
-                error => Abort::Failed(error),
+                error => Err(Abort::Failed(error)),
             })
         };
         self.connections.run(add).await?
@@ -208,15 +231,7 @@ impl TokenRepository for PostgresStore {
 
     async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
         let digest = *digest;
-        self.connections
-            .query(move |conn| {
-                at_most_one(
-                    queries::unrevoked_token(&digest.0)
-                        .select(TokenRow::as_select())
-                        .get_result(conn),
-                )
-            })
-            .await
+        self.connections.query(move |conn| find_token(conn, &digest)).await
     }
 
     async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {

@@ -8,7 +8,7 @@ use customers_domain::RepositoryError;
 use diesel::Connection as _;
 use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
-use diesel::result::Error;
+use diesel::result::{DatabaseErrorKind, Error};
 use r2d2::{ManageConnection, Pool};
 use tokio::sync::Semaphore;
 
@@ -22,6 +22,10 @@ const WAITING: usize = 1024;
 
 /// How often work is done again that other transactions stood in the way of.
 const ATTEMPTS: u32 = 10;
+
+/// A server that takes no writes is asked again so often. Without a pause, every request would open
+/// hundreds of connections to it.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Connections {
     pool: Pool<Manager>,
@@ -102,10 +106,14 @@ fn persist<T, E>(
             Err(Abort::Failed(error)) => error,
         };
         attempts += 1;
-        match &error {
-            Error::DatabaseError(kind, _) if is_away(kind) => conn.is_away = true,
-            Error::DatabaseError(kind, _) if is_conflict(kind) && attempts < ATTEMPTS => {}
-            _ => return Err(from_postgres(error)),
+        if is_away(&error) {
+            conn.is_away = true;
+            drop(conn);
+            if matches!(error, Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) {
+                std::thread::sleep(PAUSE);
+            }
+        } else if !is_conflict(&error) || attempts >= ATTEMPTS {
+            return Err(from_postgres(error));
         }
         if Instant::now() >= deadline {
             return Err(from_postgres(error));

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::{Abort, OpenError, from_sqlite, unavailable};
+use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
 
 /// The most writes that wait; one more is turned away.
 const QUEUE: usize = 1024;
@@ -116,7 +116,7 @@ fn write(
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
-        let done = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group)));
+        let done = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs)));
         if done.is_err() {
             // The jobs that were not answered are dropped, which tells those who wait for them.
             group.clear();
@@ -132,11 +132,23 @@ fn write(
 ///
 /// Where the database fails, nobody can tell which of the group is at fault (a full disk undoes the
 /// whole transaction), so each job is tried again by itself.
-fn commit(conn: &mut SqliteConnection, group: &mut Vec<Box<dyn Job>>) {
+fn commit(
+    conn: &mut SqliteConnection,
+    group: &mut Vec<Box<dyn Job>>,
+    behind: &mut mpsc::Receiver<Box<dyn Job>>,
+) {
     let together =
         conn.immediate_transaction(|conn| group.iter_mut().try_for_each(|job| job.attempt(conn)));
     match together {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
+        Err(error) if is_locked(&error) => {
+            // Nothing was begun. Waiting again, for each job or for each group behind this one,
+            // would keep the last of a full queue for minutes.
+            while let Ok(job) = behind.try_recv() {
+                group.push(job);
+            }
+            group.drain(..).for_each(|job| job.answer(Err(unavailable(error.to_string()))));
+        }
         Err(_) if group.len() > 1 => {
             for mut job in group.drain(..) {
                 let alone = conn.immediate_transaction(|conn| job.attempt(conn));

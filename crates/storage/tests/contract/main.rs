@@ -1,0 +1,95 @@
+//! What every adapter must do: each case is run on SQLite and on PostgreSQL.
+
+use customers_domain::token::{NewToken, Scope, TokenDigest};
+use customers_domain::{AccountKey, CreateError, CustomerAccount, NewCustomer, RepositoryError};
+use customers_storage::{OpenError, Options, Store};
+
+#[path = "../support/database.rs"]
+mod database;
+
+use database::TestDatabase;
+
+/// Makes tests of cases, which are functions that are given a fresh database. One that is not listed
+/// is dead code, of which the compiler warns.
+macro_rules! cases {
+    ($database:ident: $($case:ident)*) => {
+        mod $database {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $case() {
+                    super::$case(crate::TestDatabase::$database()).await;
+                }
+            )*
+        }
+    };
+    (
+        both: [$($both:ident),* $(,)?]
+        $(sqlite: [$($sqlite:ident),* $(,)?])?
+        $(postgres: [$($postgres:ident),* $(,)?])?
+    ) => {
+        cases!(sqlite: $($both)* $($($sqlite)*)?);
+        cases!(postgres: $($both)* $($($postgres)*)?);
+    };
+}
+
+mod accounts;
+mod customers;
+mod failures;
+mod lost_answers;
+mod opening;
+mod races;
+mod tokens;
+
+fn try_open(url: &str) -> Result<Store, OpenError> {
+    let options =
+        Options { numbering: Default::default(), connections: 4.try_into().expect("not zero") };
+    customers_storage::open(&url.parse().expect("a database URL"), options)
+}
+
+fn open(database: &TestDatabase) -> Store {
+    try_open(&database.url()).expect("a store")
+}
+
+fn named(name: &str) -> NewCustomer {
+    NewCustomer { name: name.to_owned(), ..NewCustomer::default() }
+}
+
+fn with_account(account: &str) -> NewCustomer {
+    NewCustomer {
+        customer_account: Some(CustomerAccount::new(account).expect("an account")),
+        ..named(account)
+    }
+}
+
+fn key(account: &str) -> AccountKey {
+    CustomerAccount::new(account).expect("an account").key()
+}
+
+fn token(name: &str, digest: u8) -> NewToken {
+    NewToken {
+        name: name.parse().expect("a name"),
+        scope: Scope::Write,
+        digest: TokenDigest([digest; 32]),
+        expires_at: None,
+    }
+}
+
+/// Unwraps what must be [`RepositoryError::Unavailable`].
+#[track_caller]
+fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, impl Into<CreateError>>) {
+    let error = result.map_err(Into::into).expect_err("unavailable");
+    assert!(
+        matches!(error, CreateError::Repository(RepositoryError::Unavailable(_))),
+        "{error:?} instead of unavailable"
+    );
+}
+
+/// Unwraps what must be [`RepositoryError::Internal`].
+#[track_caller]
+fn assert_internal<T: std::fmt::Debug>(result: Result<T, impl Into<CreateError>>) {
+    let error = result.map_err(Into::into).expect_err("an internal error");
+    assert!(
+        matches!(error, CreateError::Repository(RepositoryError::Internal(_))),
+        "{error:?} instead of an internal error"
+    );
+}

@@ -1,0 +1,181 @@
+//! A database is opened by whoever comes first, and refused where it is not ours.
+
+use std::sync::Barrier;
+
+use customers_storage::OpenError;
+
+use crate::database::TestDatabase;
+use crate::{named, open, token, try_open};
+
+async fn an_open_store_is_ready(database: TestDatabase) {
+    open(&database).customers.ready().await.unwrap();
+}
+
+async fn a_store_that_lost_its_tables_is_not_ready(database: TestDatabase) {
+    let store = open(&database);
+    database.execute("DROP TABLE customers; DROP TABLE __diesel_schema_migrations");
+    store.customers.ready().await.unwrap_err();
+}
+
+async fn what_was_created_is_there_when_opened_again(database: TestDatabase) {
+    let created = open(&database).customers.create(named("Aurora")).await.unwrap();
+    assert_eq!(open(&database).customers.find(created.id).await.unwrap(), Some(created));
+}
+
+async fn many_processes_may_open_a_fresh_database_at_once(database: TestDatabase) {
+    const PROCESSES: usize = 8;
+    let barrier = Barrier::new(PROCESSES);
+    let stores: Vec<_> = std::thread::scope(|scope| {
+        let openings: Vec<_> = (0..PROCESSES)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    try_open(&database.url())
+                })
+            })
+            .collect();
+        openings.into_iter().map(|opening| opening.join().unwrap()).collect()
+    });
+    for store in stores {
+        let store = store.expect("a store");
+        store.customers.ready().await.unwrap();
+        store.customers.create(named("Aurora")).await.unwrap();
+    }
+    assert_eq!(database.count("customers"), PROCESSES);
+}
+
+/// As when a server starts while others are stopping: on SQLite, the last one to close a file
+/// tidies it up.
+async fn a_database_may_be_opened_while_others_close_it(database: TestDatabase) {
+    drop(open(&database));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    drop(try_open(&database.url()).expect("a store"));
+                }
+            });
+        }
+    });
+    open(&database).customers.ready().await.unwrap();
+}
+
+async fn a_database_of_a_newer_version_is_refused(database: TestDatabase) {
+    drop(open(&database));
+    let note = "__diesel_schema_migrations (version) VALUES ('29990101000000')";
+    database.execute(&format!("INSERT INTO {note}"));
+    match try_open(&database.url()) {
+        Err(OpenError::Newer(version)) => assert_eq!(version, "29990101000000"),
+        other => panic!("{:?}", other.err()),
+    }
+}
+
+async fn a_file_is_made_with_its_folders(database: TestDatabase) {
+    let folder = database.path().with_file_name("new folder");
+    // None of this means anything to a file system, but it would in a URL.
+    let file = folder.join("a?b=c#d%41 é").join("x.db");
+    let store = try_open(&format!("sqlite://{}", file.display())).unwrap();
+    store.customers.create(named("Aurora")).await.unwrap();
+    assert!(file.is_file());
+}
+
+async fn a_file_is_written_ahead(database: TestDatabase) {
+    let _store = open(&database);
+    let mode = database.values("SELECT journal_mode AS value FROM pragma_journal_mode");
+    assert_eq!(mode, ["wal"]);
+}
+
+async fn a_folder_is_no_database(database: TestDatabase) {
+    std::fs::create_dir(database.path()).unwrap();
+    let opened = try_open(&database.url());
+    assert!(matches!(opened, Err(OpenError::Connect(_))), "{:?}", opened.err());
+}
+
+async fn a_file_of_something_else_is_no_database(database: TestDatabase) {
+    std::fs::write(database.path(), "My dear diary, ".repeat(1000)).unwrap();
+    let opened = try_open(&database.url());
+    assert!(matches!(opened, Err(OpenError::Connect(_))), "{:?}", opened.err());
+    assert_eq!(std::fs::read(database.path()).unwrap().len(), 15_000);
+}
+
+async fn a_folder_that_cannot_be_made_is_told(database: TestDatabase) {
+    std::fs::write(database.path(), "").unwrap();
+    let opened = try_open(&format!("{}/below/x.db", database.url()));
+    let Err(OpenError::Folder { path, .. }) = opened else { panic!("{:?}", opened.err()) };
+    assert_eq!(path, database.path().join("below"));
+}
+
+async fn a_database_without_utf8_is_refused(_: TestDatabase) {
+    let database = TestDatabase::postgres_as("ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'");
+    match try_open(&database.url()) {
+        Err(OpenError::Encoding(encoding)) => assert_eq!(encoding, "SQL_ASCII"),
+        other => panic!("{:?}", other.err()),
+    }
+    assert_eq!(database.count("pg_tables WHERE schemaname = 'public'"), 0);
+}
+
+async fn a_server_that_does_not_let_us_in_is_told_without_the_password(database: TestDatabase) {
+    let url = database.url();
+    let (_, server) = url.rsplit_once('@').unwrap();
+    let (host, _) = server.split_once(':').unwrap();
+    let (_, name) = server.split_once('/').unwrap();
+    for wrong in [
+        format!("postgres://customers:hunter2@{server}"),
+        format!("postgres://nobody:hunter2@{server}"),
+        format!("postgres://customers:hunter2@{host}:1/{name}"),
+        format!("postgres://customers@{server}?password=hunter2&no_such_option=1"),
+        // Passwords that were not percent-encoded.
+        format!("postgres://customers:100%hunter2@{server}"),
+        format!("postgres://customers:12/hunter2@{server}"),
+        format!("postgres://customers:12?hunter2@{server}"),
+        format!("postgres://customers:a@hunter2@{server}"),
+        format!("postgres://customers:a@hunter2:1@{server}"),
+        format!("postgres://customers@{server}?password=12&hunter2"),
+        format!("postgres://customers@{server}?password=12%hunter2"),
+    ] {
+        let opened = try_open(&wrong);
+        let Err(error @ OpenError::Connect(_)) = opened else { panic!("{:?}", opened.err()) };
+        let shown = format!("{error:?} {error}");
+        assert!(!shown.contains("hunter2"), "{wrong}: {shown}");
+    }
+}
+
+/// So that the role of a server in production need not own the tables.
+async fn a_migrated_database_is_opened_by_a_role_that_may_only_use_it(database: TestDatabase) {
+    drop(open(&database));
+    let role = format!("user_of_{}", database.url().rsplit_once('/').unwrap().1);
+    database.execute(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'secret';
+         GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role};
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    ));
+    let url = database.url();
+    let (_, server) = url.rsplit_once('@').unwrap();
+    let store = try_open(&format!("postgres://{role}:secret@{server}")).unwrap();
+    store.customers.ready().await.unwrap();
+    store.customers.create(named("Aurora")).await.unwrap();
+    store.tokens.add(token("ERP", 1)).await.unwrap();
+}
+
+cases! {
+    both: [
+        an_open_store_is_ready,
+        a_store_that_lost_its_tables_is_not_ready,
+        what_was_created_is_there_when_opened_again,
+        many_processes_may_open_a_fresh_database_at_once,
+        a_database_may_be_opened_while_others_close_it,
+        a_database_of_a_newer_version_is_refused,
+    ]
+    sqlite: [
+        a_file_is_made_with_its_folders,
+        a_file_is_written_ahead,
+        a_folder_is_no_database,
+        a_file_of_something_else_is_no_database,
+        a_folder_that_cannot_be_made_is_told,
+    ]
+    postgres: [
+        a_database_without_utf8_is_refused,
+        a_server_that_does_not_let_us_in_is_told_without_the_password,
+        a_migrated_database_is_opened_by_a_role_that_may_only_use_it,
+    ]
+}
