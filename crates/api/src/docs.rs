@@ -1,45 +1,63 @@
 //! The page on which the API can be read and tried, without anything from elsewhere.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use actix_web::http::header;
-use actix_web::{HttpResponse, get, web};
-use utoipa_swagger_ui::Config;
+use actix_web::http::header::{self, ContentEncoding, EntityTag, IfNoneMatch};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpResponse, get, routes};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
 use crate::openapi;
 
-/// The files of Swagger UI that the page uses.
-const ASSETS: [&str; 3] = ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"];
+const PAGE: &str = include_str!("docs/page.html");
 
-const PAGE: &str = r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>Customers API</title>
-  <link rel="icon" href="data:,">
-  <link rel="stylesheet" href="docs/swagger-ui.css">
-</head>
-<body>
-  <div id="swagger-ui"></div>
-  <script src="docs/swagger-ui-bundle.js"></script>
-  <script src="docs/swagger-initializer.js"></script>
-</body>
-</html>
-"#;
+/// Swagger UI with its settings. Its own initializer would need a second bundle of 250 kB for a bar
+/// in which to type the URL of another document.
+const START: &str = include_str!("docs/start.js");
 
 /// Nothing but what this service serves itself; Swagger UI sets styles and draws its icons inline.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    let config = Config::from("openapi.json")
-        .try_it_out_enabled(true)
-        .display_request_duration(true)
-        .display_operation_id(false)
-        .use_base_layout();
-    Arc::new(config)
+/// A file that the page loads.
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    content: Bytes,
+    /// Whether the content is compressed, which a build feature of Swagger UI decides.
+    gzipped: bool,
+    etag: EntityTag,
+}
+
+impl Asset {
+    fn new(name: &'static str, content_type: &'static str, content: Bytes, gzipped: bool) -> Self {
+        let digest = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&content));
+        Self { name, content_type, content, gzipped, etag: EntityTag::new_strong(digest) }
+    }
+
+    fn of_swagger_ui(name: &'static str, content_type: &'static str) -> Self {
+        let file = utoipa_swagger_ui::serve(name, Arc::default()).ok().flatten();
+        let file = file.expect("a file that is embedded as it is");
+        let content = match file.bytes {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        };
+        Self::new(name, content_type, content, file.gzpipped)
+    }
+}
+
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+    const CSS: &str = "text/css; charset=utf-8";
+    const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+    [
+        Asset::of_swagger_ui("swagger-ui.css", CSS),
+        Asset::of_swagger_ui("swagger-ui-bundle.js", JAVASCRIPT),
+        Asset::new("start.js", JAVASCRIPT, Bytes::from_static(START.as_bytes()), false),
+    ]
 });
 
 #[get("/docs")]
@@ -48,19 +66,39 @@ pub(crate) async fn page() -> HttpResponse {
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
         .body(PAGE)
 }
 
+/// The page names its files relative to itself, so they are found under any prefix; and where it is
+/// opened as `/docs/`, they are one folder further down.
+#[routes]
 #[get("/docs/{asset}")]
-pub(crate) async fn asset(name: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    let not_found = || ApiError::not_found("There is no such file.");
-    if !ASSETS.contains(&name.as_str()) {
-        return Err(not_found());
+#[get("/docs/docs/{asset}")]
+pub(crate) async fn asset(
+    name: web::Path<String>,
+    known: Option<web::Header<IfNoneMatch>>,
+) -> Result<HttpResponse, ApiError> {
+    let asset = ASSETS.iter().find(|asset| asset.name == *name);
+    let asset = asset.ok_or_else(|| ApiError::not_found("There is no such file."))?;
+    let is_known = known.is_some_and(|known| match &*known {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&asset.etag)),
+    });
+
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    // Another version of the service has other files under the same names: the browser keeps them
+    // and asks each time whether they are still right.
+    response
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header(header::ETag(asset.etag.clone()));
+    if is_known {
+        return Ok(response.finish());
     }
-    let file = utoipa_swagger_ui::serve(&name, CONFIG.clone())
-        .map_err(|error| ApiError::internal(error.to_string()))?
-        .ok_or_else(not_found)?;
-    Ok(HttpResponse::Ok().content_type(file.content_type).body(file.bytes.into_owned()))
+    if asset.gzipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    Ok(response.content_type(asset.content_type).body(asset.content.clone()))
 }
 
 /// The OpenAPI document

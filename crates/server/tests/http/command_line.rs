@@ -1,0 +1,144 @@
+//! The command line: what it says, and the codes it ends with.
+
+use std::net::TcpListener;
+
+use crate::database::TestDatabase;
+use crate::support::{Home, Program, run};
+
+cases! {
+    both: [
+        every_command_creates_and_migrates_the_database,
+        a_database_of_a_newer_version_is_left_alone,
+        a_port_in_use_is_told,
+        the_file_of_settings_is_read,
+        the_help_teaches_every_setting,
+    ]
+    sqlite: [
+        what_is_no_database_url_is_refused_without_repeating_it,
+        a_file_that_is_no_database_is_told,
+        the_default_database_is_made_in_a_folder_of_its_own,
+    ]
+    postgres: [
+        a_wrong_password_is_told_and_not_repeated,
+        many_servers_may_start_at_once,
+    ]
+}
+
+async fn every_command_creates_and_migrates_the_database(home: Home) {
+    assert!(home.run_well(&["migrate"]).contains("schema of this version"));
+    assert_eq!(home.database.count("customers"), 0);
+    assert!(home.run_well(&["migrate"]).contains("schema of this version"));
+}
+
+async fn a_database_of_a_newer_version_is_left_alone(home: Home) {
+    home.run_well(&["migrate"]);
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')";
+    home.database.execute(newer);
+    for command in [&["migrate"][..], &["token", "list"], &["serve", "--bind", "127.0.0.1:0"]] {
+        let ran = home.run(command);
+        assert_eq!((ran.code, &*ran.stdout), (1, ""), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains("newer version of customers"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("29990101000000"), "{}", ran.stderr);
+    }
+}
+
+async fn a_port_in_use_is_told(home: Home) {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let ran = home.run(&["serve", "--first-token", "--bind", &address]);
+    assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");
+    assert!(ran.stderr.contains(&address) && ran.stderr.contains("BIND"), "{}", ran.stderr);
+    // No token was made that nobody has seen.
+    assert_eq!(home.database.count("tokens"), 0);
+}
+
+async fn the_file_of_settings_is_read(home: Home) {
+    let write = |text: &str| std::fs::write(home.folder().join(".env"), text).expect("a file");
+    write(&format!("DATABASE_URL='{}'\nBIND=127.0.0.1:0\nLOG_FORMAT=json\n", home.database.url()));
+    let mut command = home.command();
+    let program = Program::start(command.env_remove("DATABASE_URL").arg("serve"));
+    let line = program.wait_for_log(|line| line.contains("listening"));
+    let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(event["level"], "INFO");
+    assert_eq!(home.database.count("customers"), 0);
+
+    write("DATABASE_URL=sqlite://x.db\nthis is secret nonsense\n");
+    let ran = home.run(&["migrate"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains(".env") && !ran.stderr.contains("secret"), "{}", ran.stderr);
+}
+
+async fn the_help_teaches_every_setting(home: Home) {
+    let help = home.run_well(&["serve", "--help"]);
+    for setting in
+        ["DATABASE_URL", "BIND", "RUST_LOG", "LOG_FORMAT", "ACCOUNT_PREFIX", "first-token"]
+    {
+        assert!(help.contains(setting), "{setting} is missing in {help}");
+    }
+    // The URL of this run may hold a password.
+    assert!(!help.contains(&home.database.url()));
+    assert!(home.run_well(&["--version"]).starts_with("customers "));
+    assert_eq!(home.run(&["serve", "--nonsense"]).code, 2);
+    assert_eq!(home.run(&[]).code, 2);
+}
+
+async fn what_is_no_database_url_is_refused_without_repeating_it(home: Home) {
+    for url in
+        ["mysql://me:secret@host/db", "", "customers-secret.db", "sqlite://", "sqlite://:memory:"]
+    {
+        let ran = run(home.command().arg("migrate").env("DATABASE_URL", url));
+        assert_eq!((ran.code, &*ran.stdout), (2, ""), "{url}: {ran:?}");
+        assert!(ran.stderr.contains("DATABASE_URL: "), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
+    }
+}
+
+async fn a_file_that_is_no_database_is_told(home: Home) {
+    let path = home.folder().join("notes.txt");
+    std::fs::write(&path, "These are notes and no database, which is longer than a header.")
+        .expect("a file");
+    let url = format!("sqlite://{}", path.display());
+    let ran = run(home.command().args(["token", "list"]).env("DATABASE_URL", &url));
+    assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");
+    assert!(
+        ran.stderr.contains("notes.txt") && ran.stderr.contains("not a database"),
+        "{}",
+        ran.stderr
+    );
+
+    let url = format!("sqlite://{}/under/it.db", path.display());
+    let ran = run(home.command().arg("migrate").env("DATABASE_URL", &url));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("cannot create the folder"), "{}", ran.stderr);
+}
+
+async fn the_default_database_is_made_in_a_folder_of_its_own(home: Home) {
+    let ran = run(home.command().arg("migrate").env_remove("DATABASE_URL"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(home.folder().join("data/customers.db").is_file());
+}
+
+async fn a_wrong_password_is_told_and_not_repeated(home: Home) {
+    let url = home.database.url();
+    let (login, rest) = url.split_once('@').expect("a login");
+    let (user, _) = login.rsplit_once(':').expect("a password");
+    let wrong = format!("{user}:wrong-secret@{rest}");
+    let ran =
+        run(home.command().args(["serve", "--bind", "127.0.0.1:0"]).env("DATABASE_URL", &wrong));
+    assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");
+    assert!(ran.stderr.contains("password authentication failed"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
+}
+
+async fn many_servers_may_start_at_once(database: TestDatabase) {
+    let home = Home::new(database);
+    let start = || {
+        let mut command = home.command();
+        Program::start(command.args(["serve", "--bind", "127.0.0.1:0"]))
+    };
+    let programs: Vec<Program> = (0..6).map(|_| start()).collect();
+    for program in &programs {
+        program.wait_until_it_listens();
+    }
+    assert_eq!(home.database.count("customers"), 0);
+}

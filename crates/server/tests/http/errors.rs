@@ -1,0 +1,272 @@
+//! Every refusal: its status, code, sentence and fields.
+
+use serde_json::{Value, json};
+
+use crate::support::{Call, TestServer};
+
+cases! {
+    both: [
+        every_refusal_says_what_is_wrong,
+        what_is_wrong_with_the_caller_comes_before_what_is_wrong_with_the_request,
+        a_token_that_may_only_read_is_told_so_before_its_body_is_looked_at,
+        all_errors_are_told_at_once,
+        problems_come_under_their_own_media_type_where_it_is_asked_for,
+        a_taken_account_is_told_only_of_an_otherwise_valid_request,
+        a_path_that_is_no_route_is_not_found_and_a_wrong_method_is_named,
+    ]
+}
+
+const CUSTOMERS: &str = "/api/v1/customers";
+
+/// What comes back for a call: status, code, message, and what is wrong with the fields.
+type Row = (&'static str, Call, u16, &'static str, String, Value);
+
+fn refused(field: &str, sentence: &str) -> (u16, &'static str, String, Value) {
+    (422, "validation_failed", sentence.to_owned(), json!({ field: [sentence] }))
+}
+
+async fn every_refusal_says_what_is_wrong(server: TestServer) {
+    let post = || server.post(CUSTOMERS);
+    let json = |body: &str| post().json_text(body);
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    let file = "--b\r\nContent-Disposition: form-data; name=\"name\"; filename=\"a.txt\"\r\n\r\nx\r\n--b--\r\n";
+    let malformed = |column: usize| {
+        (
+            400,
+            "malformed_request",
+            format!("The body is not valid JSON, at line 1 column {column}."),
+            Value::Null,
+        )
+    };
+    let not_utf8 =
+        || (400, "malformed_request", "The request is not valid UTF-8.".to_owned(), Value::Null);
+    let unsupported =
+        |message: &str| (415, "unsupported_media_type", message.to_owned(), Value::Null);
+    let accepted = "Send the body as application/json, application/x-www-form-urlencoded or \
+                    multipart/form-data, and say so in Content-Type.";
+    let too_large = || {
+        (
+            413,
+            "payload_too_large",
+            "The body must not be larger than 1 MiB.".to_owned(),
+            Value::Null,
+        )
+    };
+    let long = "é".repeat(256);
+
+    let cases: Vec<(&str, Call, (u16, &'static str, String, Value))> = vec![
+        ("cut off", json("{\"name\":"), malformed(8)),
+        ("not JSON", json("name=A"), malformed(2)),
+        ("a lone surrogate", json(r#"{"name":"\ud800"}"#), (400, "malformed_request", "The body is not valid JSON, at line 1 column 8.".into(), Value::Null)),
+        ("too deep", json(&nested(100)), (400, "malformed_request", "The JSON is nested deeper than 100 levels.".into(), Value::Null)),
+        ("far too deep", json(&nested(400_000)), (400, "malformed_request", "The JSON is nested deeper than 100 levels.".into(), Value::Null)),
+        ("no object", json("[{\"name\":\"A\"}]"), (400, "malformed_request", "The body must be a JSON object.".into(), Value::Null)),
+        ("text", json("\"A\""), (400, "malformed_request", "The body must be a JSON object.".into(), Value::Null)),
+        ("JSON that is not UTF-8", post().json_text(b"{\"name\":\"\xff\"}".to_vec()), not_utf8()),
+        ("a form that is not UTF-8", post().form("name=%ff"), not_utf8()),
+        ("a part that is not UTF-8", post().body("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n\xff\r\n--b--\r\n".to_vec()), not_utf8()),
+        ("a query that is not UTF-8", server.post("/api/v1/customers?name=%C3"), not_utf8()),
+        ("multipart without a boundary", post().body("multipart/form-data", "x"), (400, "malformed_request", "The body is not valid multipart/form-data.".into(), Value::Null)),
+        ("multipart that is cut off", post().body("multipart/form-data; boundary=b", "--b\r\nContent-Disp"), (400, "malformed_request", "The body is not valid multipart/form-data.".into(), Value::Null)),
+        ("too large", post().json_text(" ".repeat((1 << 20) + 1)), too_large()),
+        ("no media type", post().bytes("name=A"), unsupported(accepted)),
+        ("another media type", post().body("text/plain", "name=A"), unsupported(accepted)),
+        ("no media type at all", post().body("json", "{}x"), unsupported(accepted)),
+        ("JSON as a form", post().form("{\"name\":\"A\"}"), unsupported("Send Content-Type: application/json.")),
+        ("a coded body", json("{\"name\":\"A\"}").header("content-encoding", "gzip"), unsupported("Send the body without Content-Encoding.")),
+        ("nothing", post(), refused("name", "The name field is required.")),
+        ("an empty name", json(r#"{"name":" \u00a0 "}"#), refused("name", "The name field is required.")),
+        ("null as a name", json(r#"{"name":null}"#), refused("name", "The name field is required.")),
+        ("a name that is true", json(r#"{"name":true}"#), refused("name", "The name field must be a string.")),
+        ("an array as a name", json(r#"{"name":["A"]}"#), refused("name", "The name field must be a string.")),
+        ("an array in the query", server.post("/api/v1/customers?name[]=A"), refused("name", "The name field must be a string.")),
+        ("an object as a name", json(r#"{"name":{"a":1}}"#), refused("name", "The name field must be a string.")),
+        ("a file as a name", post().body("multipart/form-data; boundary=b", file), refused("name", "The name field must not be a file.")),
+        ("a long name", json(&format!(r#"{{"name":"{long}"}}"#)), refused("name", "The name field must not be greater than 255 characters.")),
+        ("a NUL", json(r#"{"name":"a\u0000b"}"#), refused("name", "The name field must not contain control characters.")),
+        ("a tab within", server.post("/api/v1/customers?name=a%09b"), refused("name", "The name field must not contain control characters.")),
+        ("a C1 control", json(r#"{"name":"a\u0085b"}"#), refused("name", "The name field must not contain control characters.")),
+        ("a fraction", json(r#"{"name":"A","brand_id":1.5}"#), refused("brand_id", "The brand id field must be an integer.")),
+        ("words as a number", json(r#"{"name":"A","brand_id":"one"}"#), refused("brand_id", "The brand id field must be an integer.")),
+        ("a number with a zero in front", json(r#"{"name":"A","brand_id":"01"}"#), refused("brand_id", "The brand id field must be an integer.")),
+        ("true as a number", json(r#"{"name":"A","brand_id":true}"#), refused("brand_id", "The brand id field must be an integer.")),
+        ("zero as a brand", json(r#"{"name":"A","brand_id":0}"#), refused("brand_id", "The brand id field must be at least 1.")),
+        ("a negative level", server.post("/api/v1/customers?name=A&resellerLevel=-1"), refused("resellerLevel", "The reseller level field must be at least 0.")),
+        ("beyond 32 bits", json(r#"{"name":"A","brand_id":2147483648}"#), refused("brand_id", "The brand id field must not be greater than 2147483647.")),
+        ("beyond all bits", json(r#"{"name":"A","representative_id":1e400}"#), refused("representative_id", "The representative id field must not be greater than 2147483647.")),
+        ("below 32 bits", json(r#"{"name":"A","brand_id":"-99999999999"}"#), refused("brand_id", "The brand id field must be at least 1.")),
+        ("maybe", json(r#"{"name":"A","active":"maybe"}"#), refused("active", "The active field must be true or false.")),
+        ("two", json(r#"{"name":"A","chargeVAT":2}"#), refused("chargeVAT", "The charge vat field must be true or false.")),
+        ("a long account", server.post(&format!("/api/v1/customers?name=A&customerAccount={}", "a".repeat(256))), refused("customerAccount", "The customer account field must not be greater than 255 characters.")),
+        ("an invisible account", json(r#"{"name":"A","customerAccount":"a\u200bb"}"#), refused("customerAccount", "The customer account field must not contain invisible characters.")),
+        ("a separated account", json(r#"{"name":"A","customerAccount":"a\u2028b"}"#), refused("customerAccount", "The customer account field must not contain invisible characters.")),
+        ("a dot", server.post("/api/v1/customers?name=A&customerAccount=."), refused("customerAccount", "The customer account field must not be \".\" or \"..\".")),
+        ("two dots", json(r#"{"name":"A","customerAccount":" .. "}"#), refused("customerAccount", "The customer account field must not be \".\" or \"..\".")),
+        ("no such id", server.get("/api/v1/customers/123456"), (404, "not_found", "No customer has the id 123456. For an account, call /api/v1/customerAccounts/123456.".into(), Value::Null)),
+        ("no such account", server.get("/api/v1/customerAccounts/x%2Fy"), (404, "not_found", "No customer has the account x/y.".into(), Value::Null)),
+        ("an account that cannot be", server.get("/api/v1/customerAccounts/%00"), (404, "not_found", "No customer has this account.".into(), Value::Null)),
+        ("a query of a read that is not UTF-8", server.get("/api/v1/customers/1?customerAccount=%ff"), not_utf8()),
+    ];
+    let rows: Vec<Row> = cases
+        .into_iter()
+        .map(|(what, call, (status, code, message, errors))| {
+            (what, call, status, code, message, errors)
+        })
+        .collect();
+    for (what, call, status, code, message, errors) in rows {
+        let problem = call.await.json();
+        let expected = (json!(status), json!(code), json!(message), errors);
+        let got = ["status", "code", "message", "errors"].map(|key| problem[key].clone());
+        assert_eq!(
+            (&got[0], &got[1], &got[2], &got[3]),
+            (&expected.0, &expected.1, &expected.2, &expected.3),
+            "{what}"
+        );
+    }
+    assert_eq!(server.home.database.count("customers"), 0, "something was kept");
+}
+
+async fn what_is_wrong_with_the_caller_comes_before_what_is_wrong_with_the_request(
+    server: TestServer,
+) {
+    let plain = r#"Bearer realm="customers""#;
+    let invalid = r#"Bearer realm="customers", error="invalid_token""#;
+    let unknown = format!("Bearer cus_{}", "A".repeat(43));
+    let own = format!("token {}", server.token());
+    let headers: [(&[u8], &str, &str); 9] = [
+        (b"", "unauthenticated", plain),
+        (b"Bearer", "unauthenticated", plain),
+        (b"Bearer  ", "unauthenticated", plain),
+        (b"Basic dXNlcjpwYXNzd29yZA==", "unauthenticated", plain),
+        (own.as_bytes(), "unauthenticated", plain),
+        (b"Bearer cus_\xc3\xa9", "unauthenticated", plain),
+        (unknown.as_bytes(), "invalid_token", invalid),
+        (b"bearer x", "invalid_token", invalid),
+        (b"BEARER cus_short", "invalid_token", invalid),
+    ];
+    for (header, code, challenge) in headers {
+        for call in [
+            server.get("/api/v1/customers/1"),
+            server.get("/api/v1/nothing/here"),
+            server.get("/api/v1"),
+            server.call("DELETE", CUSTOMERS),
+            server.call("HEAD", "/api/v1/customers/1"),
+            server.post(CUSTOMERS).body("text/plain", vec![b'x'; 1 << 20]),
+        ] {
+            let answer = call.header("authorization", header).await;
+            assert_eq!(answer.status, 401);
+            assert_eq!(answer.header("www-authenticate"), Some(challenge));
+            if !answer.body.is_empty() {
+                assert_eq!(answer.json()["code"], code);
+                assert_eq!(answer.json()["message"], "Unauthenticated.");
+            }
+        }
+    }
+    // Never from the query.
+    let target = format!("/api/v1/customers/1?access_token={0}&token={0}", server.token());
+    assert_eq!(server.get(&target).anonymous().await.status, 401);
+}
+
+async fn a_token_that_may_only_read_is_told_so_before_its_body_is_looked_at(server: TestServer) {
+    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
+    let reader = server.with_token(&server.home.token(&["--name", "reader", "--scope", "read"]));
+    assert_eq!(reader.get(&format!("/api/v1/customers/{id}")).await.status, 200);
+    assert_eq!(reader.get("/api/v1/nothing").await.status, 404);
+    assert_eq!(reader.call("PATCH", CUSTOMERS).await.status, 405);
+    for call in [
+        reader.post("/api/v1/customers?name=A"),
+        reader.post(CUSTOMERS),
+        reader.post(CUSTOMERS).json_text("{"),
+        reader.post(CUSTOMERS).body("text/plain", "x"),
+        reader.post(CUSTOMERS).json_text(" ".repeat((1 << 20) + 1)),
+    ] {
+        let answer = call.await;
+        assert_eq!(answer.expect(403)["code"], "insufficient_scope");
+        let challenge = r#"Bearer realm="customers", error="insufficient_scope", scope="write""#;
+        assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    }
+    assert_eq!(server.home.database.count("customers"), 1);
+}
+
+async fn all_errors_are_told_at_once(server: TestServer) {
+    let body = json!({
+        "vip": "perhaps", "brand_id": 0, "brand": "x".repeat(300), "customerAccount": "..",
+        "resellerLevel": [],
+    });
+    let problem = server.post(CUSTOMERS).json(&body).await.expect(422);
+    let expected = json!({
+        "brand_id": ["The brand id field must be at least 1."],
+        "customerAccount": ["The customer account field must not be \".\" or \"..\"."],
+        "name": ["The name field is required."],
+        "brand": ["The brand field must not be greater than 255 characters."],
+        "resellerLevel": ["The reseller level field must be an integer."],
+        "vip": ["The vip field must be true or false."],
+    });
+    assert_eq!(problem["errors"], expected);
+    assert_eq!(problem["message"], "The brand id field must be at least 1. (and 5 more errors)");
+    let problem = server.post("/api/v1/customers?vip=2").await.expect(422);
+    assert_eq!(problem["message"], "The name field is required. (and 1 more error)");
+}
+
+async fn problems_come_under_their_own_media_type_where_it_is_asked_for(server: TestServer) {
+    for (accept, media_type) in [
+        ("application/problem+json", "application/problem+json"),
+        ("text/html, Application/Problem+JSON;q=0.9", "application/problem+json"),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+    ] {
+        for call in
+            [server.post(CUSTOMERS), server.get("/nowhere"), server.get("/api/v1/x").anonymous()]
+        {
+            let answer = call.header("accept", accept).await;
+            assert_eq!(answer.header("content-type"), Some(media_type), "{accept}");
+        }
+    }
+    let answer =
+        server.post("/api/v1/customers?name=A").header("accept", "application/problem+json");
+    assert_eq!(answer.await.header("content-type"), Some("application/json"));
+}
+
+async fn a_taken_account_is_told_only_of_an_otherwise_valid_request(server: TestServer) {
+    let id = server.create(&json!({ "name": "A", "customerAccount": "ACME" })).await["id"].clone();
+    let sentence = "The customer account has already been taken.";
+    let problem = server.post("/api/v1/customers?name=B&customerAccount=acme").await.expect(409);
+    assert_eq!(problem["code"], "account_taken");
+    assert_eq!(problem["message"], sentence);
+    assert_eq!(problem["errors"], json!({ "customerAccount": [sentence] }));
+    assert_eq!(problem["conflict"], json!({ "id": id, "deleted": false }));
+
+    let problem = server.post("/api/v1/customers?customerAccount=acme").await.expect(422);
+    assert_eq!(problem["errors"], json!({ "name": ["The name field is required."] }));
+
+    server.home.database.execute("UPDATE customers SET deleted_at = 1");
+    let problem = server.post("/api/v1/customers?name=B&customerAccount=Acme").await.expect(409);
+    assert_eq!(problem["code"], "account_deleted");
+    assert_eq!(problem["conflict"], json!({ "id": id, "deleted": true }));
+    assert_eq!(server.get(&format!("/api/v1/customers/{id}")).await.status, 404);
+    assert_eq!(server.get("/api/v1/customerAccounts/ACME").await.status, 404);
+}
+
+async fn a_path_that_is_no_route_is_not_found_and_a_wrong_method_is_named(server: TestServer) {
+    for target in
+        ["/", "/api", "/api/v1", "/api/v2/customers", "/api/v1/customers/1/2", "/docs/x.js", "/%ff"]
+    {
+        assert_eq!(server.get(target).await.expect(404)["code"], "not_found", "{target}");
+    }
+    for (method, target, allow) in [
+        ("GET", CUSTOMERS, "POST"),
+        ("HEAD", CUSTOMERS, "POST"),
+        ("DELETE", "/api/v1/customers/1", "GET, HEAD"),
+        ("POST", "/api/v1/customerAccounts/a%2Fb", "GET, HEAD"),
+        ("OPTIONS", "/api/v1//customers/", "POST"),
+        ("POST", "/health/live", "GET, HEAD"),
+        ("PUT", "/openapi.json", "GET, HEAD"),
+    ] {
+        let answer = server.call(method, target).await;
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some(allow)),
+            "{method} {target}"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The running program, seen from outside: what it answers over HTTP and what its command line does,
+//! on SQLite and on PostgreSQL.
+
+#[path = "../../../storage/tests/support/database.rs"]
+mod database;
+mod support;
+
+/// Makes tests of cases, which are functions that are given what they ask for: a fresh
+/// [`TestDatabase`](database::TestDatabase), a [`Home`](support::Home) on one, or a
+/// [`TestServer`](support::TestServer) that runs there. One that is not listed is dead code, of
+/// which the compiler warns.
+macro_rules! cases {
+    ($database:ident: $($case:ident)*) => {
+        mod $database {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let database = crate::database::TestDatabase::$database();
+                    super::$case(crate::support::Fixture::on(database)).await;
+                }
+            )*
+        }
+    };
+    (
+        $(both: [$($both:ident),* $(,)?])?
+        $(sqlite: [$($sqlite:ident),* $(,)?])?
+        $(postgres: [$($postgres:ident),* $(,)?])?
+    ) => {
+        cases!(sqlite: $($($both)*)? $($($sqlite)*)?);
+        cases!(postgres: $($($both)*)? $($($postgres)*)?);
+    };
+}
+
+mod command_line;
+//mod crashes;
+mod creation;
+mod documented_calls;
+mod errors;
+mod input;
+mod leniency;
+//mod log;
+//mod openapi;
+//mod outages;
+//mod races;
+mod reading;
+//mod shutdown;
+//mod sockets;
+mod tokens;

@@ -1,0 +1,230 @@
+//! The program as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::PATIENCE;
+use crate::database::TestDatabase;
+
+/// Where the program runs: a working directory that is empty, an environment that says nothing but
+/// which database to use.
+pub struct Home {
+    pub database: TestDatabase,
+    folder: TempDir,
+}
+
+/// What a command that has ended leaves.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Home {
+    pub fn new(database: TestDatabase) -> Self {
+        Self { database, folder: tempfile::tempdir().expect("a working directory") }
+    }
+
+    /// The working directory.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program, without arguments yet.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_customers"));
+        command
+            .env_clear()
+            .env("DATABASE_URL", self.database.url())
+            .current_dir(self.folder())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.command().args(arguments))
+    }
+
+    /// Runs a command that must work; what it prints.
+    #[track_caller]
+    pub fn run_well(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.stdout
+    }
+
+    /// Makes a token; the token.
+    #[track_caller]
+    pub fn token(&self, arguments: &[&str]) -> String {
+        let stdout = self.run_well(&[&["token", "create"], arguments].concat());
+        stdout.lines().last().expect("a last line").to_owned()
+    }
+
+    /// Starts a server on a free port and waits until it listens.
+    pub fn serve(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
+        let mut command = self.command();
+        command.arg("serve").args(arguments).env("BIND", "127.0.0.1:0");
+        command.envs(variables.iter().copied());
+        let program = Program::start(&mut command);
+        program.wait_until_it_listens();
+        program
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ran {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Ran {
+        code: output.status.code().expect("an exit code and no signal"),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+    }
+}
+
+/// A process and what it prints. It is killed when it is dropped.
+pub struct Program {
+    child: Child,
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+}
+
+impl Program {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let stdout = Lines::of(child.stdout.take().expect("a pipe"));
+        let stderr = Lines::of(child.stderr.take().expect("a pipe"));
+        Self { child, stdout, stderr }
+    }
+
+    pub fn wait_until_it_listens(&self) {
+        self.wait_for_log(|line| line.contains("listening"));
+    }
+
+    /// The address that it says it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.wait_for_log(|line| line.contains("listening"))
+            .split([' ', '=', '"'])
+            .find_map(|word| word.parse().ok())
+            .expect("an address behind `listening`")
+    }
+
+    /// The token of the greeting, as soon as all of that is there.
+    pub fn first_token(&self) -> String {
+        self.stdout.wait_for(|line| line.contains("/docs"));
+        let line = self.stdout.wait_for(|line| line.trim().starts_with("cus_"));
+        line.trim().to_owned()
+    }
+
+    /// The lines on stdout so far: all, once it has ended.
+    pub fn stdout(&self) -> Vec<String> {
+        self.stdout.so_far()
+    }
+
+    /// The lines of the log so far: all, once it has ended.
+    pub fn log(&self) -> Vec<String> {
+        self.stderr.so_far()
+    }
+
+    /// The first line of the log that is so, as soon as it is there.
+    #[track_caller]
+    pub fn wait_for_log(&self, is_it: impl Fn(&str) -> bool) -> String {
+        self.stderr.wait_for(is_it)
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(sent.success(), "{kill}");
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                self.stdout.wait_for_end();
+                self.stderr.wait_for_end();
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "still running; its log: {:#?}", self.log());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            // The test's own output, which is shown where it fails.
+            println!("the log of the server:\n{}", self.log().join("\n"));
+        }
+    }
+}
+
+/// What a process has printed so far.
+#[derive(Default)]
+struct Lines {
+    state: Mutex<(Vec<String>, bool)>,
+    more: Condvar,
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Arc<Self> {
+        let lines = Arc::new(Self::default());
+        let writer = lines.clone();
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                writer.state.lock().expect("no panic").0.push(text);
+                writer.more.notify_all();
+                line.clear();
+            }
+            writer.state.lock().expect("no panic").1 = true;
+            writer.more.notify_all();
+        });
+        lines
+    }
+
+    fn so_far(&self) -> Vec<String> {
+        self.state.lock().expect("no panic").0.clone()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, is_it: impl Fn(&str) -> bool) -> String {
+        let state = self.state.lock().expect("no panic");
+        let is_missing = |(lines, ended): &mut (Vec<String>, bool)| {
+            !*ended && !lines.iter().any(|line| is_it(line))
+        };
+        let waited = self.more.wait_timeout_while(state, PATIENCE, is_missing);
+        let (state, _) = waited.expect("no panic");
+        let found = state.0.iter().find(|line| is_it(line));
+        found.unwrap_or_else(|| panic!("no such line in {:#?}", state.0)).clone()
+    }
+
+    fn wait_for_end(&self) {
+        let state = self.state.lock().expect("no panic");
+        let waited = self.more.wait_timeout_while(state, PATIENCE, |(_, ended)| !*ended);
+        assert!(waited.expect("no panic").0.1, "the output has not ended");
+    }
+}
