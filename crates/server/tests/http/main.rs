@@ -32,17 +32,16 @@ macro_rules! cases {
 }
 
 mod command_line;
-//mod crashes;
 mod creation;
 mod documented_calls;
 mod errors;
 mod input;
 mod leniency;
-//mod log;
-//mod openapi;
-//mod outages;
-//mod races;
+mod log;
+mod openapi;
+mod outages;
+mod races;
 mod reading;
-//mod shutdown;
-//mod sockets;
+mod shutdown;
+mod sockets;
 mod tokens;

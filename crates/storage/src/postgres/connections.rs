@@ -39,7 +39,9 @@ impl Connections {
     pub fn new(url: &str, size: NonZeroU32) -> Result<Self, r2d2::Error> {
         let pool = Pool::builder()
             .max_size(size.get())
-            .min_idle(Some(1))
+            // None is opened before it is asked for. One that is just being opened when the process
+            // ends can crash it, because OpenSSL cleans up while it is used.
+            .min_idle(Some(0))
             .test_on_check_out(false)
             .connection_timeout(PATIENCE)
             .build(Manager { url: url.to_owned() })?;

@@ -30,20 +30,6 @@ impl Socket {
         let _ = self.0.shutdown(Shutdown::Write);
     }
 
-    /// Reads up to such an end.
-    #[track_caller]
-    pub fn read_to(&mut self, end: &str) -> String {
-        let mut read = Vec::new();
-        let mut byte = [0];
-        while !read.ends_with(end.as_bytes()) {
-            match self.0.read(&mut byte) {
-                Ok(1) => read.push(byte[0]),
-                other => panic!("{other:?} behind {:?}", String::from_utf8_lossy(&read)),
-            }
-        }
-        String::from_utf8(read).expect("UTF-8")
-    }
-
     /// All that comes until the server hangs up.
     #[track_caller]
     pub fn read_all(&mut self) -> Vec<u8> {

@@ -1,0 +1,75 @@
+//! What is answered when the database is away or broken, and that it heals.
+
+use serde_json::json;
+
+use crate::database::Connection;
+use crate::support::{TestServer, until};
+
+cases! {
+    both: [a_missing_column_is_a_server_error_that_says_nothing]
+    sqlite: [a_locked_file_makes_writes_wait_and_then_refuses_them]
+    postgres: [a_database_that_is_away_is_unavailable_and_comes_back]
+}
+
+async fn a_missing_column_is_a_server_error_that_says_nothing(server: TestServer) {
+    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
+    server.home.database.execute("ALTER TABLE customers DROP COLUMN website");
+    for call in [
+        server.get(&format!("/api/v1/customers/{id}")),
+        server.get("/api/v1/customerAccounts/CL000001"),
+        server.post("/api/v1/customers?name=secret-name"),
+    ] {
+        let answer = call.header("x-request-id", "sabotage").await;
+        let problem = answer.expect(500);
+        assert_eq!(problem["code"], "server_error");
+        assert_eq!(problem["message"], "Server Error");
+        for word in ["website", "column", "SELECT", "INSERT", "secret-name"] {
+            assert!(!answer.text().contains(word), "{}", answer.text());
+        }
+        // The cause is in the log, under the id of the request.
+        let line = server
+            .program
+            .wait_for_log(|line| line.contains("website") && line.contains("request_id=sabotage"));
+        assert!(line.contains("ERROR") && !line.contains("secret-name"), "{line}");
+    }
+}
+
+async fn a_locked_file_makes_writes_wait_and_then_refuses_them(server: TestServer) {
+    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
+    let Connection::Sqlite(mut other) = server.home.database.connect() else { unreachable!() };
+    use diesel::connection::SimpleConnection;
+    other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+    let answer = server.post("/api/v1/customers?name=B").await;
+    assert_eq!(answer.expect(503)["code"], "unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    // Reading needs no lock.
+    assert_eq!(server.get(&format!("/api/v1/customers/{id}")).await.status, 200);
+
+    let waiting = tokio::spawn(server.post("/api/v1/customers?name=C").into_future());
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    other.batch_execute("COMMIT").expect("the end of the lock");
+    assert_eq!(waiting.await.expect("no panic").status, 201);
+    assert_eq!(server.home.database.count("customers"), 2);
+}
+
+async fn a_database_that_is_away_is_unavailable_and_comes_back(server: TestServer) {
+    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
+    server.home.database.allow_connections(false);
+    server.home.database.end_connections();
+    for call in [
+        server.get(&format!("/api/v1/customers/{id}")),
+        server.post("/api/v1/customers?name=B"),
+        server.get("/health/ready").anonymous(),
+    ] {
+        let answer = call.await;
+        assert_eq!(answer.expect(503)["code"], "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    assert_eq!(server.get("/health/live").await.status, 200);
+    server.home.database.allow_connections(true);
+    until("the database to be back", async || server.get("/health/ready").await.status == 200)
+        .await;
+    assert_eq!(server.get(&format!("/api/v1/customers/{id}")).await.status, 200);
+    server.create(&json!({ "name": "C" })).await;
+    assert_eq!(server.home.database.count("customers"), 2);
+}

@@ -1,0 +1,87 @@
+//! The end of the process, wanted and not.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::TestServer;
+
+cases! {
+    both: [
+        requests_under_way_are_answered_before_it_ends,
+        idle_connections_do_not_hold_it_up,
+        what_was_answered_survives_a_crash,
+    ]
+}
+
+async fn requests_under_way_are_answered_before_it_ends(mut server: TestServer) {
+    let body = r#"{"name":"slow"}"#;
+    let mut slow = server.socket();
+    slow.send(format!(
+        "POST /api/v1/customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+        server.token(),
+        body.len(),
+        &body[..5],
+    ));
+    let mut quick = JoinSet::new();
+    for _ in 0..20 {
+        quick.spawn(server.post("/api/v1/customers?name=quick").attempt());
+    }
+    // The slow one is under way for certain once others that came later were answered.
+    assert!(quick.join_next().await.expect("a task").expect("no panic").is_ok());
+    server.program.signal("TERM");
+    server.program.wait_for_log(|line| line.contains("stopping"));
+    slow.send(&body[5..]);
+    let answer = slow.answer();
+    assert_eq!(answer.expect(201)["name"], "slow");
+
+    let mut answered = 1;
+    while let Some(answer) = quick.join_next().await {
+        // Those whose connection was not accepted any more get none.
+        if let Ok(answer) = answer.expect("no panic") {
+            assert_eq!(answer.status, 201);
+            answered += 1;
+        }
+    }
+    assert!(server.program.wait().success());
+    assert!(server.program.log().last().is_some_and(|line| line.contains("stopped")));
+    let kept = server.home.database.count("customers");
+    assert!(kept > answered, "{kept} kept, {answered} quick ones answered");
+}
+
+async fn idle_connections_do_not_hold_it_up(mut server: TestServer) {
+    let _idle = server.socket();
+    server.get("/health/live").await.expect(200);
+    let start = Instant::now();
+    server.program.signal("INT");
+    assert!(server.program.wait().success());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+async fn what_was_answered_survives_a_crash(mut server: TestServer) {
+    let mut answered = Vec::new();
+    for round in 0..3 {
+        let mut calls = JoinSet::new();
+        for number in 0..100 {
+            let body = json!({ "name": format!("{round}-{number}") });
+            calls.spawn(server.post("/api/v1/customers").json(&body).attempt());
+        }
+        // In the middle of them.
+        for _ in 0..30 {
+            if let Ok(answer) = calls.join_next().await.expect("a task").expect("no panic") {
+                answered.push(answer.expect(201));
+            }
+        }
+        server.crash_and_restart();
+        for customer in calls.join_all().await.into_iter().flatten() {
+            answered.push(customer.expect(201));
+        }
+    }
+    assert!(answered.len() >= 90, "{}", answered.len());
+    for customer in &answered {
+        let found = server.get(&format!("/api/v1/customers/{}", customer["id"])).await.expect(200);
+        assert_eq!(&found, customer);
+    }
+}
