@@ -256,7 +256,6 @@ impl IntoParams for CustomerQuery {
                 "`handling=strict` (RFC 7240) refuses parameters that are not listed here.",
             ))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-            .example(Some(json!("handling=strict")))
             .build();
         ATTRIBUTES.iter().map(parameter).chain([prefer]).collect()
     }
@@ -287,7 +286,8 @@ pub(crate) struct AccountPath {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(crate) struct AccountQuery {
     /// The account of the customer that is asked for.
-    #[param(required = false, example = "CL000001")]
+    // Without an example: the page would send that along.
+    #[param(required = false)]
     #[allow(dead_code)]
     customer_account: String,
 }

@@ -3,7 +3,7 @@
 mod writer;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use customers_domain::token::{
@@ -18,7 +18,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
-use crate::error::{Abort, Never, OpenError, from_sqlite, unavailable};
+use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
 use crate::row::{CustomerRow, NewTokenRow, TokenRow, at_most_one, customer_id};
 use crate::schema::{customers, tokens};
 use crate::{Options, migrations, queries};
@@ -95,13 +95,20 @@ impl SqliteStore {
 fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenError> {
     let connect = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let mut conn = SqliteConnection::establish(file)?;
+        conn.batch_execute(&format!("PRAGMA busy_timeout = {}", WRITE_LOCK_TIMEOUT.as_millis()))?;
+        let deadline = Instant::now() + WRITE_LOCK_TIMEOUT;
+        // Where several processes make the file at once, SQLite does not wait: each would wait for
+        // the other. The one that is not told so goes on.
+        while let Err(error) = conn.batch_execute("PRAGMA journal_mode = WAL") {
+            if !is_locked(&error) || Instant::now() >= deadline {
+                return Err(error.into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {};
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
+            "PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -{CACHE_KIB};",
-            WRITE_LOCK_TIMEOUT.as_millis()
+             PRAGMA cache_size = -{CACHE_KIB};"
         ))?;
         Ok(conn)
     };

@@ -12,6 +12,7 @@ cases! {
         php_makes_the_documented_calls,
         python_makes_the_documented_calls,
         the_first_call_of_the_greeting_can_be_pasted_into_a_shell,
+        the_samples_of_the_readme_work,
     ]
 }
 
@@ -81,8 +82,8 @@ async fn makes_the_documented_calls(server: &TestServer, program: impl Fn(&Targe
     for target in [
         format!("/api/v1/customers/{id}"),
         format!("/api/v1/customers/{id}?customerAccount=123456"),
-        format!("/api/v1/customers/123456?customerAccount=123456"),
-        format!("/api/v1/customerAccounts/123456"),
+        "/api/v1/customers/123456?customerAccount=123456".to_owned(),
+        "/api/v1/customerAccounts/123456".to_owned(),
     ] {
         assert_eq!(call("GET", &target, 200), created, "{target}");
     }
@@ -112,6 +113,33 @@ async fn the_first_call_of_the_greeting_can_be_pasted_into_a_shell(server: TestS
     assert_eq!(status, 201, "{script}: {customer}");
     assert_eq!(customer["name"], "Société");
     assert_eq!(server.get("/api/v1/customerAccounts/123456").await.expect(200), customer);
+}
+
+async fn the_samples_of_the_readme_work(server: TestServer) {
+    let readme = include_str!("../../../../README.md")
+        .replace("127.0.0.1:8080", &server.address().to_string())
+        .replace("YOUR_TOKEN", server.token());
+    let mut ran = Vec::new();
+    for block in readme.split("\n```").skip(1) {
+        let (language, sample) = block.split_once('\n').unwrap_or_default();
+        let file = server.home.folder().join("sample");
+        std::fs::write(&file, sample).expect("a file");
+        let program = match language {
+            "sh" => "sh",
+            "php" => "php",
+            "python" => "python3",
+            // The end of a block.
+            _ => continue,
+        };
+        let output = Command::new(program).arg(&file).output().expect(program);
+        let printed = String::from_utf8(output.stdout).expect("UTF-8");
+        for customer in serde_json::Deserializer::from_str(&printed).into_iter::<Value>() {
+            let customer = customer.unwrap_or_else(|error| panic!("{error} in {printed}"));
+            assert_eq!(customer["name"], "Société", "{sample}");
+            ran.push(program);
+        }
+    }
+    assert_eq!(ran, ["sh", "php", "python3", "sh", "sh"]);
 }
 
 /// Runs a program that prints the body of an answer and, on a line of its own, its status.

@@ -18,10 +18,10 @@ cases! {
 
 const CUSTOMERS: &str = "/api/v1/customers";
 
-/// What comes back for a call: status, code, message, and what is wrong with the fields.
-type Row = (&'static str, Call, u16, &'static str, String, Value);
+/// Status, code, message, and what is wrong with the fields.
+type Refusal = (u16, &'static str, String, Value);
 
-fn refused(field: &str, sentence: &str) -> (u16, &'static str, String, Value) {
+fn refused(field: &str, sentence: &str) -> Refusal {
     (422, "validation_failed", sentence.to_owned(), json!({ field: [sentence] }))
 }
 
@@ -54,7 +54,7 @@ async fn every_refusal_says_what_is_wrong(server: TestServer) {
     };
     let long = "é".repeat(256);
 
-    let cases: Vec<(&str, Call, (u16, &'static str, String, Value))> = vec![
+    let table: Vec<(&str, Call, Refusal)> = vec![
         ("cut off", json("{\"name\":"), malformed(8)),
         ("not JSON", json("name=A"), malformed(2)),
         ("a lone surrogate", json(r#"{"name":"\ud800"}"#), (400, "malformed_request", "The body is not valid JSON, at line 1 column 8.".into(), Value::Null)),
@@ -107,21 +107,10 @@ async fn every_refusal_says_what_is_wrong(server: TestServer) {
         ("an account that cannot be", server.get("/api/v1/customerAccounts/%00"), (404, "not_found", "No customer has this account.".into(), Value::Null)),
         ("a query of a read that is not UTF-8", server.get("/api/v1/customers/1?customerAccount=%ff"), not_utf8()),
     ];
-    let rows: Vec<Row> = cases
-        .into_iter()
-        .map(|(what, call, (status, code, message, errors))| {
-            (what, call, status, code, message, errors)
-        })
-        .collect();
-    for (what, call, status, code, message, errors) in rows {
+    for (what, call, (status, code, message, errors)) in table {
         let problem = call.await.json();
-        let expected = (json!(status), json!(code), json!(message), errors);
         let got = ["status", "code", "message", "errors"].map(|key| problem[key].clone());
-        assert_eq!(
-            (&got[0], &got[1], &got[2], &got[3]),
-            (&expected.0, &expected.1, &expected.2, &expected.3),
-            "{what}"
-        );
+        assert_eq!(got, [json!(status), json!(code), json!(message), errors], "{what}");
     }
     assert_eq!(server.home.database.count("customers"), 0, "something was kept");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use customers_storage::OpenError;
+use customers_storage::{OpenError, Store};
 
 use crate::database::TestDatabase;
 use crate::{named, open, token, try_open};
@@ -23,25 +23,33 @@ async fn what_was_created_is_there_when_opened_again(database: TestDatabase) {
 }
 
 async fn many_processes_may_open_a_fresh_database_at_once(database: TestDatabase) {
-    const PROCESSES: usize = 8;
-    let barrier = Barrier::new(PROCESSES);
-    let stores: Vec<_> = std::thread::scope(|scope| {
-        let openings: Vec<_> = (0..PROCESSES)
-            .map(|_| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    try_open(&database.url())
-                })
-            })
-            .collect();
-        openings.into_iter().map(|opening| opening.join().unwrap()).collect()
-    });
-    for store in stores {
-        let store = store.expect("a store");
+    for store in open_at_once(&database) {
         store.customers.ready().await.unwrap();
         store.customers.create(named("Aurora")).await.unwrap();
     }
     assert_eq!(database.count("customers"), PROCESSES);
+}
+
+/// A file is locked in a way of its own while it is put into WAL mode: it takes some tries for two to
+/// get in each other's way there.
+async fn many_processes_may_make_a_file_at_once(_: TestDatabase) {
+    for _ in 0..60 {
+        open_at_once(&TestDatabase::sqlite());
+    }
+}
+
+async fn many_processes_may_bring_a_database_up_to_date_at_once(database: TestDatabase) {
+    let created = open(&database).customers.create(named("Aurora")).await.unwrap();
+    database.execute(
+        "DROP TABLE tokens;
+         DELETE FROM __diesel_schema_migrations
+         WHERE version <> (SELECT min(version) FROM __diesel_schema_migrations)",
+    );
+    for store in open_at_once(&database) {
+        store.customers.ready().await.unwrap();
+        assert!(!store.tokens.any().await.unwrap());
+        assert_eq!(store.customers.find(created.id).await.unwrap().as_ref(), Some(&created));
+    }
 }
 
 /// As when a server starts while others are stopping: on SQLite, the last one to close a file
@@ -163,10 +171,12 @@ cases! {
         a_store_that_lost_its_tables_is_not_ready,
         what_was_created_is_there_when_opened_again,
         many_processes_may_open_a_fresh_database_at_once,
+        many_processes_may_bring_a_database_up_to_date_at_once,
         a_database_may_be_opened_while_others_close_it,
         a_database_of_a_newer_version_is_refused,
     ]
     sqlite: [
+        many_processes_may_make_a_file_at_once,
         a_file_is_made_with_its_folders,
         a_file_is_written_ahead,
         a_folder_is_no_database,
@@ -178,4 +188,22 @@ cases! {
         a_server_that_does_not_let_us_in_is_told_without_the_password,
         a_migrated_database_is_opened_by_a_role_that_may_only_use_it,
     ]
+}
+
+const PROCESSES: usize = 8;
+
+/// Opens as many stores as there are processes, all at the same moment.
+fn open_at_once(database: &TestDatabase) -> Vec<Store> {
+    let barrier = Barrier::new(PROCESSES);
+    std::thread::scope(|scope| {
+        let openings: Vec<_> = (0..PROCESSES)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    try_open(&database.url())
+                })
+            })
+            .collect();
+        openings.into_iter().map(|opening| opening.join().unwrap().expect("a store")).collect()
+    })
 }
