@@ -17,9 +17,9 @@ use crate::error::ApiError;
 use crate::input::StrictHandling;
 use crate::problem::Code;
 
-/// The longest URL, in bytes, path and query: what the framework can hold of one, 64 KiB less two
-/// bytes.
-const MAX_URL: usize = 65_534;
+/// The longest URL, in bytes, path and query. The framework holds none that is longer than 65,534 and
+/// answers those itself.
+const MAX_URL: usize = 64_000;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -34,6 +35,14 @@ pub enum Command {
     /// Make, list and revoke the tokens that callers show.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Copy an SQLite database into a new file, while servers use it.
+    ///
+    /// To restore a copy, stop the servers, put it in the place of the database, and remove that
+    /// one's -wal and -shm files. PostgreSQL has pg_dump and continuous archiving for this.
+    Backup {
+        /// The new file.
+        path: PathBuf,
+    },
     /// Print the OpenAPI document.
     Openapi,
 }

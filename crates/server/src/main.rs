@@ -67,6 +67,12 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
+        Command::Backup { path } => {
+            open(&cli.database)?;
+            customers_storage::backup(&cli.database.url()?, &path).map_err(Failure::other)?;
+            println!("The database is copied to {}.", path.display());
+            Ok(())
+        }
         Command::Openapi => {
             // Whoever reads may stop early, like `head` does.
             match std::io::stdout().write_all(customers_api::document().as_bytes()) {

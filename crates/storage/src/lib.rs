@@ -2,6 +2,7 @@
 //!
 //! [`open`] picks the adapter by the scheme of the URL, creates what is missing and migrates.
 
+mod backup;
 mod error;
 mod migrations;
 mod postgres;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use customers_domain::token::TokenRepository;
 use customers_domain::{AccountNumbering, CustomerRepository};
 
+pub use backup::{BackupError, backup};
 pub use error::OpenError;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 

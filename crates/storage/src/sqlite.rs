@@ -54,10 +54,7 @@ impl SqliteStore {
             std::fs::create_dir_all(folder)
                 .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         }
-        let file = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
-        // A relative path must not be taken for one of SQLite's `file:` URLs.
-        let file = if path.is_absolute() { file.to_owned() } else { format!("./{file}") };
-
+        let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
         migrations::migrate_sqlite(&mut conn)?;
         let readers = Pool::builder()
@@ -92,7 +89,14 @@ impl SqliteStore {
     }
 }
 
-fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenError> {
+/// The path as SQLite takes it.
+pub(crate) fn file_name(path: &Path) -> Result<String, OpenError> {
+    let file = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
+    // A relative path must not be taken for one of SQLite's `file:` URLs.
+    Ok(if path.is_absolute() { file.to_owned() } else { format!("./{file}") })
+}
+
+pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenError> {
     let connect = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let mut conn = SqliteConnection::establish(file)?;
         conn.batch_execute(&format!("PRAGMA busy_timeout = {}", WRITE_LOCK_TIMEOUT.as_millis()))?;

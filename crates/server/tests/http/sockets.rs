@@ -8,6 +8,7 @@ cases! {
     both: [
         a_chunked_body_that_is_too_large_is_refused,
         urls_may_be_long_but_not_without_end,
+        a_url_that_is_too_long_is_told_before_anything_else,
         requests_may_come_in_a_row,
         garbage_does_no_harm,
         a_head_that_takes_too_long_is_given_up,
@@ -45,8 +46,9 @@ async fn urls_may_be_long_but_not_without_end(server: TestServer) {
         socket.send(head(&server, &target, "Connection: close\r\n"));
         parse_status(&mut socket)
     };
-    assert_eq!(status(60_000), 404);
-    assert_eq!(status(65_534), 404);
+    assert_eq!(status(64_000), 404);
+    assert_eq!(status(64_001), 414);
+    assert_eq!(status(65_534), 414);
     // The HTTP library holds no longer one, so it answers itself.
     assert_eq!(status(65_535), 400);
     assert_eq!(status(140_000), 431);
@@ -54,6 +56,13 @@ async fn urls_may_be_long_but_not_without_end(server: TestServer) {
 
 fn parse_status(socket: &mut Socket) -> u16 {
     socket.answers().first().expect("an answer").status
+}
+
+async fn a_url_that_is_too_long_is_told_before_anything_else(server: TestServer) {
+    let target = format!("/api/v1/customers?name={}", "a".repeat(64_000));
+    for call in [server.post(&target), server.get(&target).anonymous()] {
+        assert_eq!(call.await.expect(414)["code"], "uri_too_long");
+    }
 }
 
 async fn requests_may_come_in_a_row(server: TestServer) {

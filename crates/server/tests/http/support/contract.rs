@@ -55,7 +55,7 @@ impl Document {
         let operation = item.map(|item| &item[method]).filter(|operation| operation.is_object());
         let Some(operation) = operation else {
             // Who shows no token is not even told that there is nothing.
-            let possible: &[u16] = if item.is_some() { &[401, 405] } else { &[401, 404, 414] };
+            let possible: &[u16] = if item.is_some() { &[401, 405, 414] } else { &[401, 404, 414] };
             ensure(possible.contains(&answer.status), || {
                 format!("{} where the document knows no operation", answer.status)
             })?;
