@@ -66,8 +66,9 @@ pub struct Logging {
         env,
         global = true,
         value_name = "FILTER",
-        // The HTTP server tells of its threads what nobody needs to know.
-        default_value = "info,actix_server=warn"
+        // The HTTP server tells of its threads what nobody needs to know, and calls it an error of
+        // its own when a stranger sends what is no HTTP.
+        default_value = "info,actix_http=off,actix_server=warn"
     )]
     pub rust_log: String,
 

@@ -94,6 +94,9 @@ impl CustomerRepository for PostgresStore {
                 {
                     return Ok(customer);
                 }
+                if let Err(Abort::Refused(_)) = created {
+                    give_back(id, &ids);
+                }
                 created
             })
             .await?
@@ -120,6 +123,11 @@ impl CustomerRepository for PostgresStore {
         let current = self.connections.query(migrations::is_current_postgres).await?;
         if current { Ok(()) } else { Err(unavailable("the database is not migrated")) }
     }
+}
+
+/// Keeps an id that was drawn and is not used for the next customer.
+fn give_back(id: CustomerId, ids: &Mutex<Vec<i64>>) {
+    ids.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(id.get());
 }
 
 /// The next id, of those drawn or newly drawn.

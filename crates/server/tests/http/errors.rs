@@ -228,6 +228,10 @@ async fn a_taken_account_is_told_only_of_an_otherwise_valid_request(server: Test
     let problem = server.post("/api/v1/customers?customerAccount=acme").await.expect(422);
     assert_eq!(problem["errors"], json!({ "name": ["The name field is required."] }));
 
+    // What was refused took no id.
+    let next = server.create(&json!({ "name": "C" })).await;
+    assert_eq!(next["id"].as_i64(), id.as_i64().map(|id| id + 1));
+
     server.home.database.execute("UPDATE customers SET deleted_at = 1");
     let problem = server.post("/api/v1/customers?name=B&customerAccount=Acme").await.expect(409);
     assert_eq!(problem["code"], "account_deleted");
