@@ -31,7 +31,9 @@ pub(crate) async fn envelope(
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let as_problem_json = accepts_problem_json(request.headers());
-    let is_api = request.path().starts_with("/api/") || request.path() == "/api";
+    // Decoded, and whatever slashes stand in front: as routing takes it.
+    let path = request.match_info().as_str().trim_start_matches('/');
+    let is_api = path == "api" || path.starts_with("api/");
     let method = request.method().clone();
     if method == Method::HEAD {
         // Answered like GET; the connection knows better and leaves the body out.

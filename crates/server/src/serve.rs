@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use customers_api::{Api, MintedToken};
-use customers_domain::token::{NewToken, Scope, TokenRepository};
+use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Database, Serve};
@@ -62,7 +62,8 @@ async fn stop_on_signal(server: ServerHandle, mut terminate: Signal, mut interru
         () = graceful => {}
         () = next() => {
             log::warn!("stopping at once");
-            server.stop(false).await;
+            // The framework would see the first stop through before it heard of another.
+            std::process::exit(1);
         }
     }
 }
@@ -87,7 +88,11 @@ async fn greet(
         digest: minted.digest,
         expires_at: None,
     };
-    tokens.add(first).await.map_err(Failure::other)?;
+    match tokens.add(first).await {
+        // Another server that started at the same moment was faster, and has printed its token.
+        Err(AddTokenError::NameTaken) => return Ok(()),
+        added => added.map_err(Failure::other)?,
+    }
     // To stdout and not to the log, where secrets have no place.
     println!(
         "\nThe first token, which is shown only now:\n\n  {token}\n\n\

@@ -44,7 +44,7 @@ pub struct Options {
     /// How accounts are made for customers without one.
     pub numbering: AccountNumbering,
     /// The most connections that are open at once: to PostgreSQL, or for reading from SQLite, where
-    /// there is one more for writing.
+    /// there are no more than processors, and one more for writing.
     pub connections: NonZeroU32,
 }
 

@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::result::Error as QueryError;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::OpenError;
@@ -53,18 +53,13 @@ pub(crate) fn migrate_postgres(
     .map_err(|Failure(error)| OpenError::Migrate(error))?
 }
 
-/// `IF NOT EXISTS` does not keep two servers from creating a table at once: one of them is told of a
-/// duplicate in the catalogue, and finds the table when it looks again.
+/// `IF NOT EXISTS` does not keep two servers from creating a table at once: one of them is told, in
+/// several ways, of a duplicate in the catalogue, and finds the table when it looks again.
 fn create_lock(conn: &mut PgConnection) -> QueryResult<()> {
     const CREATE: &str = "
         CREATE TABLE IF NOT EXISTS customers_migration_lock (id INTEGER PRIMARY KEY);
         INSERT INTO customers_migration_lock (id) VALUES (1) ON CONFLICT (id) DO NOTHING;";
-    match conn.batch_execute(CREATE) {
-        Err(QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
-            conn.batch_execute(CREATE)
-        }
-        result => result,
-    }
+    conn.batch_execute(CREATE).or_else(|_| conn.batch_execute(CREATE))
 }
 
 fn run_pending<C, DB>(conn: &mut C, migrations: EmbeddedMigrations) -> Result<(), OpenError>

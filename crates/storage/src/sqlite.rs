@@ -2,6 +2,7 @@
 
 mod writer;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Memory that each connection may use for pages, in KiB: enough for the inner pages of the indexes of
 /// millions of customers, so that a point read touches the file for its leaves only.
-const CACHE_KIB: u32 = 8 * 1024;
+const CACHE_KIB: u32 = 16 * 1024;
 
 /// In WAL mode a reader waits for nobody, unless another process recovers or vacuums the file.
 const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
@@ -58,8 +59,7 @@ impl SqliteStore {
         let mut conn = connect_for_writing(&file)?;
         migrations::migrate_sqlite(&mut conn)?;
         let readers = Pool::builder()
-            .max_size(options.connections.get())
-            .min_idle(Some(1))
+            .max_size(readers(options.connections).get())
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(1))
             .connection_customizer(Box::new(ReadOnly))
@@ -87,6 +87,14 @@ impl SqliteStore {
             self.writer.run(move |conn| work(conn).map_err(Abort::<Never>::Failed)).await?;
         Ok(done)
     }
+}
+
+/// Reads run inline, so no more than there are threads that can do so: the pool hands out its
+/// connections in turn, and each has a cache of its own to fill.
+fn readers(most: NonZeroU32) -> NonZeroU32 {
+    let threads = std::thread::available_parallelism().ok();
+    let threads = threads.and_then(|threads| NonZeroU32::try_from(threads.get() as u32).ok());
+    threads.map_or(most, |threads| threads.min(most))
 }
 
 /// The path as SQLite takes it.

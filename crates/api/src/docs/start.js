@@ -4,22 +4,24 @@
 const page = new URL(location.href);
 page.pathname = page.pathname.replace(/\/+$/, "");
 
-// Calls go to the service that the page is from, under the same prefix.
-const callThisService = () => ({
+const ofThisService = () => ({
   statePlugins: {
     spec: {
       wrapActions: {
+        // Calls go to the service that the page is from, under the same prefix.
         updateJsonSpec: (update) => (document) =>
           update({ ...document, servers: [{ url: new URL(".", page).href }] }),
       },
     },
   },
+  // There is no server to choose.
+  components: { ServersContainer: () => null },
 });
 
 SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: new URL("openapi.json", page).href,
-  plugins: [callThisService],
+  plugins: [ofThisService],
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,

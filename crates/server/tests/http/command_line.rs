@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 
-use crate::database::TestDatabase;
 use crate::support::{Home, Program, run};
 
 cases! {
@@ -12,6 +11,7 @@ cases! {
         a_port_in_use_is_told,
         the_file_of_settings_is_read,
         the_help_teaches_every_setting,
+        many_servers_may_start_at_once,
     ]
     sqlite: [
         what_is_no_database_url_is_refused_without_repeating_it,
@@ -20,7 +20,6 @@ cases! {
     ]
     postgres: [
         a_wrong_password_is_told_and_not_repeated,
-        many_servers_may_start_at_once,
     ]
 }
 
@@ -62,6 +61,22 @@ async fn the_file_of_settings_is_read(home: Home) {
     assert_eq!(event["level"], "INFO");
     assert_eq!(home.database.count("customers"), 0);
 
+    // A variable wins over the file, and a flag over both.
+    write("DATABASE_URL=nonsense\nACCOUNT_WIDTH=nonsense\n");
+    let migrate = || {
+        let mut command = home.command();
+        command.args(["migrate"]).env("ACCOUNT_WIDTH", "7");
+        command
+    };
+    assert_eq!(run(&mut migrate()).code, 0);
+    let nonsense = || {
+        let mut command = migrate();
+        command.env("DATABASE_URL", "nonsense");
+        command
+    };
+    assert_eq!(run(&mut nonsense()).code, 2);
+    assert_eq!(run(nonsense().args(["--database-url", &home.database.url()])).code, 0);
+
     write("DATABASE_URL=sqlite://x.db\nthis is secret nonsense\n");
     let ran = home.run(&["migrate"]);
     assert_eq!(ran.code, 2, "{ran:?}");
@@ -70,9 +85,17 @@ async fn the_file_of_settings_is_read(home: Home) {
 
 async fn the_help_teaches_every_setting(home: Home) {
     let help = home.run_well(&["serve", "--help"]);
-    for setting in
-        ["DATABASE_URL", "BIND", "RUST_LOG", "LOG_FORMAT", "ACCOUNT_PREFIX", "first-token"]
-    {
+    for setting in [
+        "--database-url",
+        "DATABASE_URL",
+        "DATABASE_CONNECTIONS",
+        "ACCOUNT_PREFIX",
+        "ACCOUNT_WIDTH",
+        "BIND",
+        "RUST_LOG",
+        "LOG_FORMAT",
+        "--first-token",
+    ] {
         assert!(help.contains(setting), "{setting} is missing in {help}");
     }
     // The URL of this run may hold a password.
@@ -130,15 +153,20 @@ async fn a_wrong_password_is_told_and_not_repeated(home: Home) {
     assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
 }
 
-async fn many_servers_may_start_at_once(database: TestDatabase) {
-    let home = Home::new(database);
+async fn many_servers_may_start_at_once(home: Home) {
     let start = || {
         let mut command = home.command();
-        Program::start(command.args(["serve", "--bind", "127.0.0.1:0"]))
+        Program::start(command.args(["serve", "--first-token", "--bind", "127.0.0.1:0"]))
     };
-    let programs: Vec<Program> = (0..6).map(|_| start()).collect();
+    let mut programs: Vec<Program> = (0..6).map(|_| start()).collect();
     for program in &programs {
         program.wait_until_it_listens();
     }
-    assert_eq!(home.database.count("customers"), 0);
+    let mut tokens = 0;
+    for program in &mut programs {
+        program.signal("TERM");
+        assert!(program.wait().success());
+        tokens += program.stdout().iter().filter(|line| line.trim().starts_with("cus_")).count();
+    }
+    assert_eq!((tokens, home.database.count("tokens")), (1, 1));
 }

@@ -8,6 +8,7 @@ cases! {
     both: [
         every_refusal_says_what_is_wrong,
         what_is_wrong_with_the_caller_comes_before_what_is_wrong_with_the_request,
+        of_many_faults_the_first_is_told,
         a_token_that_may_only_read_is_told_so_before_its_body_is_looked_at,
         all_errors_are_told_at_once,
         problems_come_under_their_own_media_type_where_it_is_asked_for,
@@ -140,7 +141,7 @@ async fn what_is_wrong_with_the_caller_comes_before_what_is_wrong_with_the_reque
             server.get("/api/v1"),
             server.call("DELETE", CUSTOMERS),
             server.call("HEAD", "/api/v1/customers/1"),
-            server.post(CUSTOMERS).body("text/plain", vec![b'x'; 1 << 20]),
+            server.post(CUSTOMERS).body("text/plain", vec![b'x'; (1 << 20) + 1]),
         ] {
             let answer = call.header("authorization", header).await;
             assert_eq!(answer.status, 401);
@@ -154,6 +155,36 @@ async fn what_is_wrong_with_the_caller_comes_before_what_is_wrong_with_the_reque
     // Never from the query.
     let target = format!("/api/v1/customers/1?access_token={0}&token={0}", server.token());
     assert_eq!(server.get(&target).anonymous().await.status, 401);
+}
+
+async fn of_many_faults_the_first_is_told(server: TestServer) {
+    server.create(&json!({ "name": "A", "customerAccount": "taken" })).await;
+    let reader = server.with_token(&server.home.token(&["--name", "reader", "--scope", "read"]));
+    let far = "a".repeat(64_000);
+    let large = || vec![b'{'; (1 << 20) + 1];
+    let taken = r#"{"name":"B","customerAccount":"TAKEN"}"#;
+    // Each mends the first fault of the one before, and has all the others still.
+    let steps = [
+        (server.call("PUT", &format!("/api/v1/x?%ff{far}")).anonymous().bytes(large()), 414),
+        (server.call("PUT", "/api/v1/x?%ff").anonymous().bytes(large()), 401),
+        (reader.call("PUT", "/api/v1/x?%ff").bytes(large()), 404),
+        (reader.call("PUT", "/api/v1/customers?%ff").bytes(large()), 405),
+        (reader.post("/api/v1/customers?%ff").bytes(large()), 403),
+        (server.post("/api/v1/customers?%ff").bytes(large()), 413),
+        (server.post("/api/v1/customers?%ff").bytes("{"), 415),
+        (server.post("/api/v1/customers?%ff").json_text(r#"{"vip":2}"#), 400),
+        (server.post("/api/v1/customers?customerAccount=taken").json_text("{"), 400),
+        (server.post("/api/v1/customers?vip=2").json_text(taken), 422),
+        (server.post(CUSTOMERS).json_text(taken), 409),
+        (server.post("/api/v1/customers?customerAccount=free&name=B"), 201),
+        // Of a read: the request before the customer.
+        (server.get("/api/v1/customers/nobody?%ff"), 400),
+        (server.get("/api/v1/customers/nobody"), 404),
+    ];
+    for (number, (call, status)) in steps.into_iter().enumerate() {
+        let answer = call.await;
+        assert_eq!(answer.status, status, "step {number}: {}", answer.text());
+    }
 }
 
 async fn a_token_that_may_only_read_is_told_so_before_its_body_is_looked_at(server: TestServer) {

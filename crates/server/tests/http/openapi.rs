@@ -6,7 +6,11 @@ use crate::support::{Home, TestServer, validator};
 
 cases! {
     both: [the_document_is_the_same_wherever_it_is_had]
-    sqlite: [every_example_is_valid_against_its_schema, schemas_say_exactly_what_may_be_null]
+    sqlite: [
+        every_endpoint_is_in_the_document_and_nothing_else,
+        every_example_is_valid_against_its_schema,
+        schemas_say_exactly_what_may_be_null,
+    ]
 }
 
 const COMMITTED: &str = include_str!("../../../../openapi/openapi.json");
@@ -19,6 +23,28 @@ async fn the_document_is_the_same_wherever_it_is_had(server: TestServer) {
     let printed = server.home.run_well(&["openapi"]);
     assert!(printed == COMMITTED, "openapi/openapi.json is not up to date: run `make openapi`");
     assert_eq!(server.get("/openapi.json").anonymous().await.text(), printed);
+}
+
+async fn every_endpoint_is_in_the_document_and_nothing_else(_: Home) {
+    let document = document();
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let documented: Vec<String> = paths
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("operations").keys();
+            methods.map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    assert_eq!(
+        documented,
+        [
+            "post /api/v1/customers",
+            "get /api/v1/customers/{customer}",
+            "get /api/v1/customerAccounts/{customerAccount}",
+            "get /health/live",
+            "get /health/ready",
+            "get /openapi.json",
+        ]
+    );
 }
 
 async fn every_example_is_valid_against_its_schema(_: Home) {
@@ -38,6 +64,10 @@ async fn every_example_is_valid_against_its_schema(_: Home) {
         }
     };
     for operation in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            // Has the same two members as a media type.
+            check(&serde_json::json!({ "parameter": parameter }));
+        }
         check(&operation["requestBody"]["content"]);
         for response in operation["responses"].as_object().expect("responses").values() {
             check(&response["content"]);

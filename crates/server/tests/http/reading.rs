@@ -138,6 +138,10 @@ async fn slashes_are_ignored_unless_they_are_encoded(server: TestServer) {
     {
         assert_eq!(server.get(target).await.expect(200), customer, "{target}");
     }
+    // Nor do they change what an answer says of caching, which the client looks at.
+    for target in ["//api/v1/nowhere", "/api//", "/%61pi/v1/customers/nobody"] {
+        assert_eq!(server.get(target).await.status, 404, "{target}");
+    }
     for target in ["/api/v1%2Fcustomers/a", "/api/v1/customers%2Fa", "/api/v1/customers/a%2F"] {
         assert_eq!(server.get(target).await.status, 404, "{target}");
     }

@@ -85,9 +85,12 @@ async fn the_first_token_is_printed_once(mut server: TestServer) {
     assert!(greeting.contains("curl --request POST"), "{greeting}");
     server.crash_and_restart();
     server.create(&json!({ "name": "A" })).await;
-    let program = server.home.serve(&["--first-token"], &[]);
-    assert_eq!(program.stdout(), Vec::<String>::new());
-    assert!(!program.log().join("\n").contains("cus_"));
+    for program in [&mut server.program, &mut server.home.serve(&["--first-token"], &[])] {
+        program.signal("TERM");
+        assert!(program.wait().success());
+        assert_eq!(program.stdout(), Vec::<String>::new());
+        assert!(!program.log().join("\n").contains("cus_"));
+    }
 }
 
 async fn without_a_token_the_server_says_how_to_make_one(home: Home) {

@@ -38,6 +38,14 @@ async fn many_processes_may_make_a_file_at_once(_: TestDatabase) {
     }
 }
 
+/// PostgreSQL has several ways to say that a table is just being made, and the likeliest is not all.
+async fn many_processes_may_make_the_first_table_at_once(database: TestDatabase) {
+    for _ in 0..20 {
+        open_at_once(&database);
+        database.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    }
+}
+
 async fn many_processes_may_bring_a_database_up_to_date_at_once(database: TestDatabase) {
     let created = open(&database).customers.create(named("Aurora")).await.unwrap();
     database.execute(
@@ -184,6 +192,7 @@ cases! {
         a_folder_that_cannot_be_made_is_told,
     ]
     postgres: [
+        many_processes_may_make_the_first_table_at_once,
         a_database_without_utf8_is_refused,
         a_server_that_does_not_let_us_in_is_told_without_the_password,
         a_migrated_database_is_opened_by_a_role_that_may_only_use_it,

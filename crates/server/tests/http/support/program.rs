@@ -218,13 +218,17 @@ impl Lines {
         };
         let waited = self.more.wait_timeout_while(state, PATIENCE, is_missing);
         let (state, _) = waited.expect("no panic");
-        let found = state.0.iter().find(|line| is_it(line));
-        found.unwrap_or_else(|| panic!("no such line in {:#?}", state.0)).clone()
+        let found = state.0.iter().find(|line| is_it(line)).cloned();
+        // The lock must not be held where this fails: the log is still to be shown.
+        let lines = state.0.clone();
+        drop(state);
+        found.unwrap_or_else(|| panic!("no such line in {lines:#?}"))
     }
 
     fn wait_for_end(&self) {
         let state = self.state.lock().expect("no panic");
         let waited = self.more.wait_timeout_while(state, PATIENCE, |(_, ended)| !*ended);
-        assert!(waited.expect("no panic").0.1, "the output has not ended");
+        let has_ended = waited.expect("no panic").0.1;
+        assert!(has_ended, "the output has not ended");
     }
 }

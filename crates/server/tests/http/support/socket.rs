@@ -30,6 +30,18 @@ impl Socket {
         let _ = self.0.shutdown(Shutdown::Write);
     }
 
+    /// Reads up to such an end.
+    #[track_caller]
+    pub fn read_to(&mut self, end: &str) -> String {
+        let mut read = String::new();
+        let mut byte = [0];
+        while !read.ends_with(end) {
+            self.0.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} behind {read:?}"));
+            read.push(byte[0].into());
+        }
+        read
+    }
+
     /// All that comes until the server hangs up.
     #[track_caller]
     pub fn read_all(&mut self) -> Vec<u8> {
