@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
-use crate::openapi;
+use crate::openapi::{self, OpenFailures};
 
 const PAGE: &str = include_str!("docs/page.html");
 
@@ -19,9 +19,9 @@ const PAGE: &str = include_str!("docs/page.html");
 /// in which to type the URL of another document.
 const START: &str = include_str!("docs/start.js");
 
-/// Nothing but what this service serves itself; Swagger UI sets styles and draws its icons inline.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// Nothing but what this service serves itself; Swagger UI has its icons in `data:` URLs.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; \
+                      base-uri 'none'; form-action 'none'";
 
 /// A file that the page loads.
 struct Asset {
@@ -105,9 +105,8 @@ pub(crate) async fn asset(
 #[utoipa::path(
     operation_id = "openapi",
     tag = "documentation",
-    responses((
-        status = 200, description = "This document.", body = serde_json::Value,
-    )),
+    security(()),
+    responses((status = 200, description = "This document.", body = serde_json::Value), OpenFailures),
 )]
 #[get("/openapi.json")]
 pub(crate) async fn document() -> HttpResponse {

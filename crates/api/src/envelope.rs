@@ -147,7 +147,7 @@ fn render(
     error.render(request_id, as_problem_json)
 }
 
-fn uri_too_long() -> ApiError {
+pub(crate) fn uri_too_long() -> ApiError {
     ApiError::new(Code::UriTooLong, "The URL is too long. Send the parameters in the body.")
 }
 

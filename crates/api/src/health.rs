@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
-use crate::openapi::UnavailableFailure;
+use crate::openapi::{OpenFailures, UnavailableFailure};
 
 /// That all is well.
 #[derive(Serialize, ToSchema)]
@@ -24,7 +24,8 @@ const OK: Health = Health { status: "ok" };
 #[utoipa::path(
     operation_id = "live",
     tag = "health",
-    responses((status = 200, description = "The process runs.", body = Health)),
+    security(()),
+    responses((status = 200, description = "The process runs.", body = Health), OpenFailures),
 )]
 #[get("/health/live")]
 pub(crate) async fn live() -> HttpResponse {
@@ -37,8 +38,10 @@ pub(crate) async fn live() -> HttpResponse {
 #[utoipa::path(
     operation_id = "ready",
     tag = "health",
+    security(()),
     responses(
         (status = 200, description = "Requests can be answered.", body = Health),
+        OpenFailures,
         UnavailableFailure,
     ),
 )]

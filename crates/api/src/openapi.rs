@@ -18,6 +18,7 @@ use utoipa::openapi::{ContentBuilder, KnownFormat, RefOr, Required, Response, Re
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
+use crate::envelope::uri_too_long;
 use crate::error::{ApiError, field_errors};
 use crate::problem::{Code, Problem};
 use crate::routes::routes;
@@ -102,6 +103,9 @@ pub(crate) fn allowed_methods(path: &str) -> Option<String> {
             }
         }
     };
+    if path == "/docs" {
+        return Some("GET, HEAD".into());
+    }
     let (_, item) = DOCUMENT.paths.paths.iter().find(|(template, _)| matches(template))?;
     let methods = [
         ("GET, HEAD", &item.get),
@@ -333,6 +337,8 @@ failures! {
         let id = CustomerId::MIN;
         ApiError::from(customers_domain::CreateError::AccountTaken { id, deleted })
     });
+    /// Of what needs no token and no database.
+    OpenFailures = [uri_too_long(), ApiError::internal("")];
     /// Where the database is needed and nothing else can fail.
     UnavailableFailure = [unavailable()];
 }
@@ -342,7 +348,7 @@ fn common() -> Vec<ApiError> {
         ApiError::malformed("The request is not valid UTF-8."),
         ApiError::new(Code::Unauthenticated, "Unauthenticated."),
         ApiError::new(Code::InvalidToken, "Unauthenticated."),
-        ApiError::new(Code::UriTooLong, "The URL is too long. Send the parameters in the body."),
+        uri_too_long(),
         ApiError::new(Code::ServerError, "Server Error"),
         unavailable(),
     ]

@@ -49,7 +49,7 @@ pub fn app(
 
 /// Each handler is a resource of its own, so a known path ends here too when its method is another.
 async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    match openapi::allowed_methods(request.uri().path()) {
+    match openapi::allowed_methods(request.match_info().as_str()) {
         Some(allow) => Err(ApiError::method_not_allowed(allow)),
         None => Err(ApiError::not_found(
             "There is no such endpoint. /openapi.json and /docs tell which ones there are.",

@@ -87,13 +87,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Every rule that a customer breaks, in the order of its attributes. Never empty.
+/// Every rule that a customer breaks: first what is missing, then the rest in the order of the
+/// attributes. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
 impl Violations {
     /// `Ok` where there are none.
-    pub(crate) fn unless_empty(violations: Vec<Violation>) -> Result<(), Self> {
+    pub(crate) fn unless_empty(mut violations: Vec<Violation>) -> Result<(), Self> {
+        violations.sort_by_key(|violation| violation.rule != Rule::Required);
         if violations.is_empty() { Ok(()) } else { Err(Self(violations)) }
     }
 

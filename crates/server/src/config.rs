@@ -110,10 +110,10 @@ pub enum InvalidSetting {
     Dotenv(String),
 }
 
-/// Takes the variables of a file `.env` in the working directory or above it, if there is one, for
+/// Takes the variables of a file `.env` in the working directory, if there is one, for
 /// what the environment does not say.
 pub fn read_dotenv() -> Result<(), InvalidSetting> {
-    match dotenvy::dotenv() {
+    match dotenvy::from_path(".env") {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
         // The line is not repeated: it may hold a password.

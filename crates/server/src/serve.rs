@@ -7,11 +7,11 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use customers_api::{Api, MintedToken};
-use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
+use customers_domain::token::{AddTokenError, NewToken, Scope, TokenName, TokenRepository};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Database, Serve};
-use crate::{Failure, open};
+use crate::{Failure, open, token};
 
 /// A head that takes longer to arrive is answered with 408.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,8 +82,9 @@ async fn greet(
         return Ok(());
     }
     let minted = MintedToken::mint().map_err(|error| Failure::other(error.to_string()))?;
+    let name: TokenName = "first".parse().map_err(Failure::other)?;
     let first = NewToken {
-        name: "first".parse().map_err(Failure::other)?,
+        name: name.clone(),
         scope: Scope::Write,
         digest: minted.digest,
         expires_at: None,
@@ -94,7 +95,7 @@ async fn greet(
         added => added.map_err(Failure::other)?,
     }
     // To stdout and not to the log, where secrets have no place.
-    println!(
+    let greeting = format!(
         "\nThe first token, which is shown only now:\n\n  {token}\n\n\
          A first call to paste into another terminal:\n\n  \
          curl --request POST \\\n    \
@@ -103,5 +104,10 @@ async fn greet(
          All calls can be tried at http://{address}/docs\n",
         token = minted.text
     );
+    if let Err(error) = token::show(&greeting) {
+        // Nobody knows it, so nobody shall be able to use it.
+        tokens.revoke(&name).await.map_err(Failure::other)?;
+        return Err(Failure::other(format!("cannot print the first token: {error}")));
+    }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `customers token`: makes, lists and revokes tokens.
 
+use std::io::Write;
+
 use customers_api::MintedToken;
 use customers_domain::Timestamp;
 use customers_domain::token::NewToken;
@@ -7,6 +9,13 @@ use customers_storage::Store;
 
 use crate::Failure;
 use crate::cli::TokenCommand;
+
+/// Prints to stdout, and tells where that did not get through.
+pub fn show(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
 
 /// Does what was asked for.
 pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
@@ -28,7 +37,11 @@ pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
                 token.scope,
                 expires_at.map_or("does not expire".into(), |at| format!("expires at {at}")),
             );
-            println!("{}", minted.text);
+            if let Err(error) = show(&minted.text) {
+                // Nobody knows it, so nobody shall be able to use it.
+                tokens.revoke(&token.name).await.map_err(Failure::other)?;
+                return Err(Failure::other(format!("cannot print the token: {error}")));
+            }
         }
         TokenCommand::List => {
             let tokens = tokens.list().await.map_err(Failure::other)?;

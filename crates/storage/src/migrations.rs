@@ -4,10 +4,11 @@ use std::error::Error;
 
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
-use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::migration::{MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::OpenError;
@@ -101,9 +102,20 @@ impl From<QueryError> for Failure {
 /// Whether a PostgreSQL database has all that this version needs. One that a newer version has
 /// migrated under a running service still has.
 pub(crate) fn is_current_postgres(conn: &mut PgConnection) -> QueryResult<bool> {
-    let applied = applied_postgres(conn)?;
-    let known: Vec<Box<dyn Migration<Pg>>> =
-        POSTGRES.migrations().map_err(QueryError::DeserializationError)?;
+    is_current::<Pg>(&POSTGRES, &applied_postgres(conn)?)
+}
+
+/// The same of an SQLite database.
+pub(crate) fn is_current_sqlite(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+    is_current::<Sqlite>(&SQLITE, &applied.load(conn)?)
+}
+
+fn is_current<DB: Backend>(
+    migrations: &impl MigrationSource<DB>,
+    applied: &[MigrationVersion<'_>],
+) -> QueryResult<bool> {
+    let known = migrations.migrations().map_err(QueryError::DeserializationError)?;
     Ok(known.iter().all(|migration| applied.contains(&migration.name().version())))
 }
 
@@ -119,8 +131,6 @@ mod database;
 
 #[cfg(test)]
 mod tests {
-    use diesel::sqlite::Sqlite;
-
     use super::database::{Connection, TestDatabase};
     use super::*;
 

@@ -120,8 +120,22 @@ impl CustomerRepository for PostgresStore {
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {
-        let current = self.connections.query(migrations::is_current_postgres).await?;
-        if current { Ok(()) } else { Err(unavailable("the database is not migrated")) }
+        let ready = self
+            .connections
+            .query(|conn| {
+                queries::nobody().select(CustomerRow::as_select()).load(conn)?;
+                queries::any_token().get_result::<bool>(conn)?;
+                migrations::is_current_postgres(conn)
+            })
+            .await;
+        match ready {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unavailable("the database is not migrated")),
+            // Whatever is wrong with it, requests cannot be answered.
+            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
+                Err(unavailable(cause))
+            }
+        }
     }
 }
 

@@ -76,6 +76,12 @@ pub(crate) fn unrevoked_token_named<'a>(name: &'a str) -> _ {
     tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null())
 }
 
+/// Finds nobody, but fails where the table is not as it should be.
+#[auto_type]
+pub(crate) fn nobody() -> _ {
+    customers::table.filter(customers::id.eq(0i64))
+}
+
 #[auto_type]
 pub(crate) fn any_token() -> _ {
     select(exists(tokens::table.select(tokens::digest)))

@@ -166,7 +166,19 @@ impl CustomerRepository for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {
-        self.read(|conn| customers::table.find(0).count().get_result::<i64>(conn).map(|_| ()))
+        let ready = self.read(|conn| {
+            queries::nobody().select(CustomerRow::as_select()).load(conn)?;
+            queries::any_token().get_result::<bool>(conn)?;
+            migrations::is_current_sqlite(conn)
+        });
+        match ready {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unavailable("the database is not migrated")),
+            // Whatever is wrong with it, requests cannot be answered.
+            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
+                Err(unavailable(cause))
+            }
+        }
     }
 }
 

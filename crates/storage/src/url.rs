@@ -40,10 +40,12 @@ impl fmt::Display for DatabaseUrl {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
             Self::Postgres(Secret(url)) => {
                 let location = url.split_once("://").map_or("", |(_, rest)| rest);
+                // A password may hold an @, a / or a ? that nobody encoded: what stands behind the
+                // last @ is shown, unless a parameter may have one too.
+                let (login, location) = location.rsplit_once('@').unwrap_or(("", location));
                 let location = location.split('?').next().unwrap_or_default();
-                // A password may hold an @ that nobody encoded.
-                let location = location.rsplit('@').next().unwrap_or_default();
-                write!(f, "postgres://{location}")
+                let is_clear = !login.contains('?');
+                write!(f, "postgres://{}", if is_clear { location } else { "…" })
             }
         }
     }
@@ -106,5 +108,9 @@ mod tests {
             "postgres://me:p@ss/word@h1:5432,h2/db?password=secret".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://h1:5432,h2/db");
         assert_eq!(format!("{url:?}"), "Postgres((hidden))");
+        for url in ["postgres://me:sec?ret@h/db", "postgres://me@h/db?password=sec@ret"] {
+            let shown = url.parse::<DatabaseUrl>().unwrap().to_string();
+            assert_eq!(shown, "postgres://…");
+        }
     }
 }

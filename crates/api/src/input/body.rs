@@ -1,12 +1,13 @@
 //! The parameters of a body, whichever of the accepted media types it has.
 
-use actix_multipart::Multipart;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
-use actix_web::{HttpMessage, HttpRequest};
-use futures_util::{StreamExt, TryStreamExt, stream};
-use mime::Mime;
+use futures_util::{StreamExt, stream};
 use serde_json::value::RawValue;
 
 use super::{Parameters, Raw, insert, not_utf8, parse_pairs};
@@ -16,33 +17,44 @@ use crate::problem::Code;
 /// The largest body, in bytes: 1 MiB.
 const MAX_BODY: usize = 1 << 20;
 
+/// The longest that a body may take to arrive.
+const MAX_TIME: Duration = Duration::from_secs(30);
+
 /// How deep arrays and objects may lie within each other.
 const MAX_DEPTH: usize = 100;
 
 /// The parameters of the request's body; none where it is empty, under whatever media type.
 pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Parameters, ApiError> {
-    let body = collect(request, payload).await?;
-    let is_blank = body.iter().all(u8::is_ascii_whitespace);
-    if is_blank {
+    let body = timeout(MAX_TIME, collect(request, payload)).await;
+    let body =
+        body.map_err(|_| ApiError::malformed("The body took longer than 30 seconds to arrive."))??;
+    if body.is_empty() {
         return Ok(Parameters::new());
     }
     if is_encoded(request.headers()) {
         return Err(unsupported("Send the body without Content-Encoding."));
     }
-    let media_type = request.mime_type().ok().flatten();
-    let media_type = media_type.ok_or_else(|| unsupported(ACCEPTED))?;
-    if is_json(&media_type) {
+    let (media_type, essence) = media_type(request.headers());
+    if essence == "application/json" || essence.ends_with("+json") {
         parse_json(&body)
-    } else if media_type.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.as_ref() {
+    } else if essence == "application/x-www-form-urlencoded" {
         if body.trim_ascii_start().starts_with(b"{") {
             return Err(unsupported("Send Content-Type: application/json."));
         }
         parse_pairs(&body)
-    } else if media_type.essence_str() == mime::MULTIPART_FORM_DATA.as_ref() {
-        parse_multipart(request.headers(), body).await
+    } else if essence == "multipart/form-data" {
+        parse_multipart(&media_type, body).await
     } else {
         Err(unsupported(ACCEPTED))
     }
+}
+
+/// The media type without the white space that may stand around its parameters (RFC 9110 §5.6.6),
+/// and its essence, in lower case. Both empty where there is none.
+fn media_type(headers: &HeaderMap) -> (String, String) {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let parts: Vec<&str> = value.unwrap_or_default().split(';').map(str::trim).collect();
+    (parts.join("; "), parts[0].to_ascii_lowercase())
 }
 
 const ACCEPTED: &str = "Send the body as application/json, application/x-www-form-urlencoded or \
@@ -55,6 +67,11 @@ fn unsupported(message: &str) -> ApiError {
 async fn collect(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
     let too_large =
         || ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.");
+    let has = |name| request.headers().contains_key(name);
+    // Without either there is no body (RFC 9112 §6.3), whatever an `Upgrade` promises.
+    if !has(header::CONTENT_LENGTH) && !has(header::TRANSFER_ENCODING) {
+        return Ok(Vec::new());
+    }
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY as u64) {
@@ -76,16 +93,11 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn is_json(media_type: &Mime) -> bool {
-    media_type.essence_str() == mime::APPLICATION_JSON.as_ref()
-        || media_type.suffix() == Some(mime::JSON)
-}
-
 /// Reads a JSON object (RFC 8259); `null` and `[]` are as good as an empty one.
 fn parse_json(body: &[u8]) -> Result<Parameters, ApiError> {
     let text = std::str::from_utf8(body).map_err(|_| not_utf8())?;
     // RFC 8259 §8.1 allows to ignore a byte order mark.
-    let text = text.trim_start_matches('\u{FEFF}');
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     if is_deeper_than(text, MAX_DEPTH) {
         return Err(ApiError::malformed("The JSON is nested deeper than 100 levels."));
     }
@@ -152,24 +164,20 @@ fn is_deeper_than(json: &str, limit: usize) -> bool {
 }
 
 /// Reads `multipart/form-data` (RFC 7578). The body is bounded already, and so are its parts.
-async fn parse_multipart(headers: &HeaderMap, body: Vec<u8>) -> Result<Parameters, ApiError> {
+async fn parse_multipart(media_type: &str, body: Vec<u8>) -> Result<Parameters, ApiError> {
     let malformed = |_| ApiError::malformed("The body is not valid multipart/form-data.");
-    let whole = stream::iter([Ok(Bytes::from(body))]);
-    let mut parts = Multipart::new(headers, whole);
+    let boundary = multer::parse_boundary(media_type).map_err(malformed)?;
+    let whole = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(body))]);
+    let mut parts = multer::Multipart::new(whole, boundary);
     let mut parameters = Parameters::new();
-    while let Some(mut part) = parts.try_next().await.map_err(malformed)? {
+    while let Some(part) = parts.next_field().await.map_err(malformed)? {
         let name = part.name().unwrap_or_default().to_owned();
-        let is_file = part
-            .content_disposition()
-            .is_some_and(|it| it.get_filename().is_some() || it.get_filename_ext().is_some());
-        let mut value = Vec::new();
-        while let Some(chunk) = part.try_next().await.map_err(malformed)? {
-            value.extend_from_slice(&chunk);
-        }
+        let is_file = part.file_name().is_some();
+        let value = part.bytes().await.map_err(malformed)?;
         let value = if is_file {
             Raw::File
         } else {
-            Raw::Text(String::from_utf8(value).map_err(|_| not_utf8())?)
+            Raw::Text(String::from_utf8(value.into()).map_err(|_| not_utf8())?)
         };
         insert(&mut parameters, name, value);
     }

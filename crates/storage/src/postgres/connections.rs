@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use customers_domain::RepositoryError;
 use diesel::Connection as _;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -16,6 +17,13 @@ use crate::error::{Abort, Never, from_postgres, is_away, is_conflict, unavailabl
 
 /// A request waits so long for a connection, and one that has broken is replaced for so long.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A request waits so long for the server's answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The server gives up a statement, and frees its connection, after so many milliseconds: later than
+/// those who wait for it do.
+const STATEMENT_TIMEOUT: u32 = 15_000;
 
 /// The most requests that wait for a connection; one more is turned away.
 const WAITING: usize = 1024;
@@ -88,7 +96,11 @@ impl Connections {
             drop(permit);
             done
         });
-        task.await.unwrap_or_else(|panic| Err(RepositoryError::Internal(panic.into())))
+        match tokio::time::timeout(ANSWER, task).await {
+            Ok(done) => done.unwrap_or_else(|panic| Err(RepositoryError::Internal(panic.into()))),
+            // The thread keeps its permit until the server has answered it or given up.
+            Err(_) => Err(unavailable("PostgreSQL does not answer")),
+        }
     }
 }
 
@@ -139,8 +151,11 @@ impl ManageConnection for Manager {
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<Connection, Self::Error> {
-        let inner =
+        let mut inner =
             PgConnection::establish(&self.url).map_err(diesel::r2d2::Error::ConnectionError)?;
+        inner
+            .batch_execute(&format!("SET statement_timeout = {STATEMENT_TIMEOUT}"))
+            .map_err(diesel::r2d2::Error::QueryError)?;
         Ok(Connection { inner, is_away: false })
     }
 
