@@ -10,6 +10,7 @@ cases! {
         the_body_wins_over_the_query_key_by_key,
         the_last_of_a_repeated_key_wins,
         an_empty_body_is_fine_under_any_content_type,
+        media_types_and_parts_may_say_more_than_they_need_to,
         text_is_trimmed_and_nothing_means_not_given,
         queries_and_forms_are_decoded_as_browsers_encode_them,
         read_only_and_unknown_keys_are_ignored,
@@ -63,6 +64,25 @@ async fn the_last_of_a_repeated_key_wins(server: TestServer) {
     }
     let refused = server.post("/api/v1/customers?name=first&name[]=last").await.expect(422);
     assert_eq!(refused["errors"], json!({ "name": ["The name field must be a string."] }));
+}
+
+async fn media_types_and_parts_may_say_more_than_they_need_to(server: TestServer) {
+    let post = || server.post("/api/v1/customers");
+    for media_type in
+        ["application/json ; charset=utf-8", "APPLICATION/JSON;charset", "application/x+json"]
+    {
+        let customer = post().body(media_type, r#"{"name":"A"}"#).await.expect(201);
+        assert_eq!(customer["name"], "A", "{media_type}");
+    }
+    // A part is as long as it is, whatever it says.
+    for length in [3, 8, 300] {
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"name\"\r\nContent-Length: {length}\r\n\r\n\
+             Société\r\n--b--\r\n"
+        );
+        let customer = post().body("multipart/form-data ; boundary=b", body).await.expect(201);
+        assert_eq!(customer["name"], "Société");
+    }
 }
 
 async fn an_empty_body_is_fine_under_any_content_type(server: TestServer) {

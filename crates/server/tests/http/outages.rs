@@ -6,7 +6,10 @@ use crate::database::Connection;
 use crate::support::{TestServer, until};
 
 cases! {
-    both: [a_missing_column_is_a_server_error_that_says_nothing]
+    both: [
+        a_missing_column_is_a_server_error_that_says_nothing,
+        a_database_that_lacks_something_is_not_ready,
+    ]
     sqlite: [a_locked_file_makes_writes_wait_and_then_refuses_them]
     postgres: [a_database_that_is_away_is_unavailable_and_comes_back]
 }
@@ -32,6 +35,23 @@ async fn a_missing_column_is_a_server_error_that_says_nothing(server: TestServer
             .wait_for_log(|line| line.contains("website") && line.contains("request_id=sabotage"));
         assert!(line.contains("ERROR") && !line.contains("secret-name"), "{line}");
     }
+}
+
+async fn a_database_that_lacks_something_is_not_ready(server: TestServer) {
+    for (spoil, mend) in [
+        ("ALTER TABLE tokens RENAME TO t", "ALTER TABLE t RENAME TO tokens"),
+        (
+            "ALTER TABLE customers RENAME COLUMN vip TO v",
+            "ALTER TABLE customers RENAME COLUMN v TO vip",
+        ),
+    ] {
+        server.get("/health/ready").await.expect(200);
+        server.home.database.execute(spoil);
+        assert_eq!(server.get("/health/ready").await.expect(503)["code"], "unavailable");
+        server.home.database.execute(mend);
+    }
+    server.home.database.execute("DELETE FROM __diesel_schema_migrations WHERE version LIKE '%2'");
+    server.get("/health/ready").await.expect(503);
 }
 
 async fn a_locked_file_makes_writes_wait_and_then_refuses_them(server: TestServer) {
