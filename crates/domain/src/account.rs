@@ -8,7 +8,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
 
-use crate::attribute::check_text;
+use crate::attribute::broken_by_text;
 use crate::customer::CustomerId;
 use crate::rule::Rule;
 use crate::text::trim;
@@ -33,15 +33,23 @@ impl CustomerAccount {
     ///
     /// The first [`Rule`] that the text breaks.
     pub fn new(text: &str) -> Result<Self, Rule> {
+        match Self::broken(text).first() {
+            Some(rule) => Err(*rule),
+            None => Ok(Self(trim(text).to_owned())),
+        }
+    }
+
+    /// Every rule that the text breaks as an account; none where it is one.
+    pub fn broken(text: &str) -> Vec<Rule> {
         let text = trim(text);
-        check_text(text, 1, MAX_CHARS)?;
+        let mut broken = broken_by_text(text, 1, MAX_CHARS);
         if matches!(text, "." | "..") {
-            return Err(Rule::DotSegment);
+            broken.push(Rule::DotSegment);
         }
         if !text.is_ascii() && text.chars().any(is_invisible) {
-            return Err(Rule::FormatCharacter);
+            broken.push(Rule::FormatCharacter);
         }
-        Ok(Self(text.to_owned()))
+        broken
     }
 
     /// The account as it was written.

@@ -45,38 +45,33 @@ impl Kind {
         }
     }
 
-    /// Holds a value against the limits of this kind.
-    fn check(self, value: &Value<'_>) -> Result<(), Rule> {
+    /// The limits of this kind that a value breaks.
+    fn broken(self, value: &Value<'_>) -> Vec<Rule> {
         match (self, value) {
             (Self::Text { min_chars, max_chars }, Value::Text(text)) => {
-                check_text(text, min_chars, max_chars)
+                broken_by_text(text, min_chars, max_chars)
             }
             (Self::Integer { min }, Value::Integer(number)) => {
-                if number.validate_range(Some(min), None, None, None) {
-                    Ok(())
-                } else {
-                    Err(Rule::Min(min))
-                }
+                let is_in_range = number.validate_range(Some(min), None, None, None);
+                Vec::from_iter((!is_in_range).then_some(Rule::Min(min)))
             }
             // A CustomerAccount is valid by construction, a boolean has no limits, and null is the
             // business of `Attribute::nullable`.
-            _ => Ok(()),
+            _ => Vec::new(),
         }
     }
 }
 
-/// Holds a text against the rules that every text has to keep. What cannot be seen does not fill a
+/// The rules that every text has to keep and this one breaks. What cannot be seen does not fill a
 /// required one.
-pub(crate) fn check_text(text: &str, min_chars: u64, max_chars: u64) -> Result<(), Rule> {
+pub(crate) fn broken_by_text(text: &str, min_chars: u64, max_chars: u64) -> Vec<Rule> {
     if !trim(text).validate_length(Some(min_chars), None, None) {
-        Err(Rule::Required)
-    } else if !text.validate_length(None, Some(max_chars), None) {
-        Err(Rule::MaxChars(max_chars))
-    } else if !text.validate_non_control_character() {
-        Err(Rule::ControlCharacter)
-    } else {
-        Ok(())
+        return vec![Rule::Required];
     }
+    let is_short = text.validate_length(None, Some(max_chars), None);
+    let is_clean = text.validate_non_control_character();
+    let rules = [(is_short, Rule::MaxChars(max_chars)), (is_clean, Rule::ControlCharacter)];
+    rules.into_iter().filter(|(is_kept, _)| !is_kept).map(|(_, rule)| rule).collect()
 }
 
 /// The value of one attribute.
@@ -133,8 +128,8 @@ impl Attribute {
         (self.of)(customer)
     }
 
-    pub(crate) fn check(&self, customer: &NewCustomer) -> Result<(), Rule> {
-        self.kind.check(&(self.of_new)(customer))
+    pub(crate) fn broken(&self, customer: &NewCustomer) -> Vec<Rule> {
+        self.kind.broken(&(self.of_new)(customer))
     }
 }
 

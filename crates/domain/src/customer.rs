@@ -163,35 +163,42 @@ impl NewCustomer {
         let mut customer = Self::default();
         let mut unread = Vec::new();
         for (attribute, value) in values {
-            let set = match value {
-                Ok(Value::Null) => Ok(()),
-                Ok(value) => (attribute.set)(&mut customer, value),
-                Err(rule) => Err(rule),
+            let broken = match value {
+                Ok(Value::Null) => Vec::new(),
+                Ok(Value::Text(text)) if attribute.kind == Kind::Account => {
+                    let broken = CustomerAccount::broken(&text);
+                    customer.customer_account = CustomerAccount::new(&text).ok();
+                    broken
+                }
+                Ok(value) => Vec::from_iter((attribute.set)(&mut customer, value).err()),
+                Err(rule) => vec![rule],
             };
-            if let Err(rule) = set {
-                unread.push(Violation { attribute, rule });
+            unread.extend(broken.into_iter().map(|rule| Violation { attribute, rule }));
+        }
+        let mut violations = Vec::new();
+        for attribute in ATTRIBUTES {
+            let before = violations.len();
+            violations.extend(unread.iter().filter(|it| it.attribute == attribute));
+            if violations.len() == before {
+                violations.extend(violations_of(attribute, &customer));
             }
         }
-        let violations = ATTRIBUTES
-            .iter()
-            .filter_map(|attribute| {
-                let found = unread.iter().find(|violation| violation.attribute == attribute);
-                found.copied().or_else(|| violation(attribute, &customer))
-            })
-            .collect();
         Violations::unless_empty(violations)?;
         Ok(customer)
     }
 
     /// Tells every rule that this customer breaks.
     pub fn check(&self) -> Result<(), Violations> {
-        let broken = |attribute| violation(attribute, self);
-        Violations::unless_empty(ATTRIBUTES.iter().filter_map(broken).collect())
+        let broken = |attribute| violations_of(attribute, self);
+        Violations::unless_empty(ATTRIBUTES.iter().flat_map(broken).collect())
     }
 }
 
-fn violation(attribute: &'static Attribute, customer: &NewCustomer) -> Option<Violation> {
-    attribute.check(customer).err().map(|rule| Violation { attribute, rule })
+fn violations_of(
+    attribute: &'static Attribute,
+    customer: &NewCustomer,
+) -> impl Iterator<Item = Violation> + use<> {
+    attribute.broken(customer).into_iter().map(move |rule| Violation { attribute, rule })
 }
 
 /// For code that speaks validator: the same as [`NewCustomer::check`], under the wire names.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use subtle::ConstantTimeEq;
 
+use crate::attribute::broken_by_text;
 use crate::repository::RepositoryError;
 use crate::text::trim;
 use crate::timestamp::Timestamp;
@@ -106,9 +107,10 @@ impl FromStr for TokenName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = trim(text);
-        match crate::attribute::check_text(name, 1, 255) {
-            Ok(()) => Ok(Self(name.to_owned())),
-            Err(_) => Err(InvalidTokenName),
+        if broken_by_text(name, 1, 255).is_empty() {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(InvalidTokenName)
         }
     }
 }

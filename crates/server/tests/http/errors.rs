@@ -225,6 +225,21 @@ async fn all_errors_are_told_at_once(server: TestServer) {
     });
     assert_eq!(problem["errors"], expected);
     assert_eq!(problem["message"], "The name field is required. (and 5 more errors)");
+    // Of each field too.
+    let long = "x".repeat(256);
+    let target = format!("/api/v1/customers?name={long}%00{long}&customerAccount={long}%C2%AD");
+    let problem = server.post(&target).await.expect(422);
+    let expected = json!({
+        "customerAccount": [
+            "The customer account field must not be greater than 255 characters.",
+            "The customer account field must not contain invisible characters.",
+        ],
+        "name": [
+            "The name field must not be greater than 255 characters.",
+            "The name field must not contain control characters.",
+        ],
+    });
+    assert_eq!(problem["errors"], expected);
     let problem = server.post("/api/v1/customers?vip=2").await.expect(422);
     assert_eq!(problem["message"], "The name field is required. (and 1 more error)");
 }
