@@ -58,6 +58,11 @@ async fn odd_accounts_are_found_by_what_they_are(server: TestServer) {
         "%2F"
     );
     assert_eq!(server.get("/api/v1/customerAccounts/%25252F").await.status, 404);
+    // Strictly: what is no escape is not taken for itself, as it is in a query.
+    server.create(&json!({ "name": "A", "customerAccount": "100%" })).await;
+    server.get("/api/v1/customerAccounts/100%25").await.expect(200);
+    server.get("/api/v1/customerAccounts/100%").await.expect(404);
+    server.get("/api/v1/customers/100%").await.expect(404);
     // A plus is a plus in a path.
     assert_eq!(server.get("/api/v1/customerAccounts/+33%206").await.status, 200);
 }
