@@ -9,6 +9,7 @@ mod postgres;
 mod queries;
 mod row;
 mod schema;
+mod sql;
 mod sqlite;
 mod url;
 
