@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use customers_domain::{CreateError, RepositoryError, Rule, Violations};
+use customers_domain::{RepositoryError, Rule, Violations, WriteError};
 
 use crate::problem::{Code, Conflict, FieldErrors, Problem};
 
@@ -49,6 +49,11 @@ impl ApiError {
         Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()
     }
 
+    /// The failure that a field is at fault for by breaking this rule.
+    pub fn of_field(name: &str, rule: Rule) -> Self {
+        Self::validation([(name.to_owned(), vec![sentence(name, rule)])].into())
+    }
+
     /// Says the first of the field errors, and how many more there are.
     fn summed_up(mut self) -> Self {
         let mut sentences = self.errors.iter().flat_map(|errors| errors.values()).flatten();
@@ -90,7 +95,7 @@ impl ApiError {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        if self.code == Code::Unavailable {
+        if self.code.is_passing() {
             response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
         }
         let content_type =
@@ -147,10 +152,16 @@ impl From<RepositoryError> for ApiError {
     }
 }
 
-impl From<CreateError> for ApiError {
-    fn from(error: CreateError) -> Self {
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
         match error {
-            CreateError::AccountTaken { id, deleted } => {
+            WriteError::NotFound => Self::not_found("There is no such customer."),
+            WriteError::PreconditionFailed => Self::new(
+                Code::PreconditionFailed,
+                "The customer is not as the request expects it to be. Get it again, and decide anew.",
+            ),
+            WriteError::Incomplete(violations) => Self::validation(field_errors(&violations)),
+            WriteError::AccountTaken { id, deleted } => {
                 let sentence = "The customer account has already been taken.";
                 let code = if deleted { Code::AccountDeleted } else { Code::AccountTaken };
                 let errors = [("customerAccount".into(), vec![sentence.into()])];
@@ -160,7 +171,15 @@ impl From<CreateError> for ApiError {
                     ..Self::new(code, sentence)
                 }
             }
-            CreateError::Repository(error) => error.into(),
+            WriteError::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for another request. Use a new one.",
+            ),
+            WriteError::KeyInProgress => Self::new(
+                Code::IdempotencyInProgress,
+                "The request of this Idempotency-Key is still being answered. Try again in a second.",
+            ),
+            WriteError::Repository(error) => error.into(),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use clap::{Args, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+use customers_api::PublicUrl;
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
 
@@ -92,6 +94,27 @@ pub struct Serve {
     /// The address to listen on. Port 0 takes a free one.
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
+
+    /// The URL under which clients reach the service, such as https://customers.example: what the
+    /// URLs in answers begin with. [default: http:// and the host that the client names]
+    #[arg(long, env, value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+
+    /// Answer, beside what the API documents, what older documentation of it shows: the id as
+    /// `response` when a customer is created, and the customer as `customer`, with 0 and 1 for false
+    /// and true, when one is asked for.
+    #[arg(
+        long,
+        env,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+    )]
+    pub legacy_answers: bool,
 
     /// Make a token called `first` if the database never held one, and print it to stdout with a
     /// first call to paste. [default: true where stdout is a terminal]

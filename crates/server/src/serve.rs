@@ -25,7 +25,11 @@ const SHUTDOWN_TIMEOUT: u64 = 30;
 /// Serves until the process is told to stop, and answers what is under way before it returns.
 pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> {
     let store = open(database)?;
-    let api = Api::new(store.customers.clone(), store.tokens.clone());
+    let chosen = customers_api::Settings {
+        public_url: settings.public_url.clone(),
+        legacy_answers: settings.legacy_answers,
+    };
+    let api = Api::new(store.customers.clone(), store.tokens.clone(), chosen);
     let server = HttpServer::new(move || customers_api::app(&api))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
