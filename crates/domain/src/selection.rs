@@ -159,11 +159,15 @@ impl Order {
         Place(self.0.iter().map(|sort| sort.key.of(customer)).collect())
     }
 
-    /// The place of these values; `None` where they are not of the keys' kinds.
+    /// The place of these values; `None` where no customer can stand there: where they are not of the
+    /// keys' kinds, or text holds a control character.
     pub fn place(&self, values: Vec<SortValue>) -> Option<Place> {
-        let fits = |(sort, value): (&Sort, &SortValue)| {
-            matches!(sort.key, SortKey::Name | SortKey::CustomerAccount)
-                == matches!(value, SortValue::Text(_))
+        let fits = |(sort, value): (&Sort, &SortValue)| match (sort.key, value) {
+            (SortKey::Name | SortKey::CustomerAccount, SortValue::Text(text)) => {
+                !text.contains(char::is_control)
+            }
+            (SortKey::Id | SortKey::CreatedAt | SortKey::UpdatedAt, SortValue::Number(_)) => true,
+            _ => false,
         };
         let fit = values.len() == self.0.len() && self.0.iter().zip(&values).all(fits);
         fit.then_some(Place(values))
@@ -256,6 +260,7 @@ mod tests {
         assert!(order.place(vec![text.clone(), number.clone()]).is_some());
         assert_eq!(order.place(vec![number.clone(), text.clone()]), None);
         assert_eq!(order.place(vec![text]), None);
+        assert_eq!(order.place(vec![SortValue::Text("a\u{0}".into()), number]), None);
     }
 
     #[test]

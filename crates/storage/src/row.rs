@@ -13,7 +13,7 @@ use crate::schema::tokens;
 
 pub(crate) use customer::CustomerRow;
 pub(crate) use history::{HistoryRow, NewHistoryRow};
-pub(crate) use keys::{KeysRow, phones};
+pub(crate) use keys::{KeysRow, phones, text_key};
 
 /// A row of `tokens`, to be written.
 #[derive(Insertable)]

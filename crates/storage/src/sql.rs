@@ -110,6 +110,13 @@ impl Sql {
     }
 }
 
+/// `column = value` of each but the id, which never changes, with commas between them.
+pub(crate) fn assignments(columns: Vec<(&'static str, Bind)>) -> Sql {
+    let assignments = columns.into_iter().filter(|(name, _)| *name != "id");
+    let assignments = assignments.map(|(name, value)| Sql::new(name).push(" = ").bind(value));
+    Sql::default().join(assignments, ", ")
+}
+
 impl<DB> QueryFragment<DB> for Sql
 where
     DB: Backend

@@ -18,7 +18,7 @@ use crate::sql::Bind;
 macro_rules! customer_row {
     ($( $field:ident: $type:ty, )+) => {
         /// A row of `customers`.
-        #[derive(Queryable, Selectable, Insertable)]
+        #[derive(Clone, Queryable, Selectable, Insertable)]
         #[diesel(table_name = customers)]
         // An absent value is written as NULL, which is also its default: one statement for every
         // customer, so that it is prepared once.
@@ -133,6 +133,21 @@ customer_row! {
 }
 
 impl CustomerRow {
+    /// Whether the customer is not deleted.
+    pub fn is_live(&self) -> bool {
+        self.deleted_at.is_none()
+    }
+
+    /// The row and the customer that it stands for.
+    ///
+    /// # Errors
+    ///
+    /// Where the row stands for none.
+    pub fn into_both(self) -> Result<(Self, Customer), Error> {
+        let customer = Customer::try_from(self.clone())?;
+        Ok((self, customer))
+    }
+
     /// Keeps what another version of the service has stored of the customer and this one does not
     /// know.
     ///

@@ -20,7 +20,7 @@ macro_rules! keys_row {
             name: String,
             $( $field: $type, )+
             created_at: i64,
-            updated_at: i64,
+            pub updated_at: i64,
             deleted_at: Option<i64>,
             pub searched_text: String,
             fold_version: i32,
