@@ -32,16 +32,24 @@ macro_rules! cases {
 }
 
 mod command_line;
+mod conditional;
 mod creation;
+mod deleting;
 mod documented_calls;
 mod errors;
+mod history;
+mod idempotency;
 mod input;
+mod legacy;
 mod leniency;
+mod listing;
 mod log;
 mod openapi;
 mod outages;
 mod races;
 mod reading;
+mod searching;
 mod shutdown;
 mod sockets;
 mod tokens;
+mod updating;
