@@ -139,9 +139,8 @@ async fn links_are_drawn_as_laravel_draws_them(server: TestServer) {
                 &json!({ "url": null, "label": "...", "page": null, "active": false })
             );
         }
-        let active = links.iter().filter(|link| link["active"] == true);
-        assert!(active.eq(links.iter().filter(|link| link["page"] == page["current_page"]
-            && link["label"] == page["current_page"].to_string())));
+        let active: Vec<_> = links.iter().filter(|link| link["active"] == true).collect();
+        assert_eq!((active.len(), &active[0]["page"]), (1, &page["current_page"]));
         let labels: Vec<_> =
             links.iter().map(|link| link["label"].as_str().expect("text")).collect();
         labels[1..labels.len() - 1].join(" ")
@@ -273,8 +272,9 @@ async fn a_filter_lets_those_pass_that_match(server: TestServer) {
         ("phone", "+33602030405", "abDé"),
         ("phone", "0602030405", "abDé"),
         ("phone", "06 02 03 04 05", "abDé"),
-        ("phone", "02030405", "abDé"),
-        ("phone", "2030405", ""),
+        // What is left without the zero in front are seven digits.
+        ("phone", "02030405", ""),
+        ("phone", "602 030 405", "abDé"),
         ("phone", "00 33 6-02-03-04-05", "abDé"),
         ("phone", "+44602030405", "b"),
         ("phone", "3900", "c"),
@@ -646,7 +646,7 @@ async fn urls_keep_what_makes_the_list(server: TestServer) {
 }
 
 async fn a_link_header_stays_within_what_readers_take(server: TestServer) {
-    let long = server.get(&format!("{CUSTOMERS}?filter[id]={}", "1%2C".repeat(900))).await;
+    let long = server.get(&format!("{CUSTOMERS}?filter[id]={}", "1234567%2C".repeat(900))).await;
     assert_eq!(long.expect(200)["total"], 0);
     assert_eq!(long.header("link"), None);
     let many = server.get(&format!("{CUSTOMERS}?filter[id]={}", "1,".repeat(1001))).await;
