@@ -2,24 +2,23 @@
 //! are connections.
 
 mod connections;
+mod tokens;
+mod users;
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use customers_domain::token::{
-    AddTokenError, NewToken, Token, TokenDigest, TokenName, TokenRepository,
-};
 use customers_domain::{
     AccountKey, AccountNumbering, CreateError, Customer, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError, Timestamp,
+    NewCustomer, RepositoryError,
 };
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::result::Error;
 use diesel::sql_types::{BigInt, Integer, Text};
 
 use crate::error::{Abort, OpenError, unavailable};
-use crate::row::{CustomerRow, NewTokenRow, TokenRow, at_most_one, customer_id};
-use crate::schema::{customers, tokens};
+use crate::row::{CustomerRow, at_most_one, customer_id};
+use crate::schema::customers;
 use crate::{Options, migrations, queries};
 use connections::Connections;
 
@@ -124,7 +123,7 @@ impl CustomerRepository for PostgresStore {
             .connections
             .query(|conn| {
                 queries::nobody().select(CustomerRow::as_select()).load(conn)?;
-                queries::any_token().get_result::<bool>(conn)?;
+                queries::tokens::any().get_result::<bool>(conn)?;
                 migrations::is_current_postgres(conn)
             })
             .await;
@@ -190,85 +189,4 @@ fn create(
 
 fn find(conn: &mut PgConnection, id: CustomerId) -> QueryResult<Option<Customer>> {
     at_most_one(queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn))
-}
-
-fn find_token(conn: &mut PgConnection, digest: &TokenDigest) -> QueryResult<Option<Token>> {
-    at_most_one(queries::unrevoked_token(&digest.0).select(TokenRow::as_select()).get_result(conn))
-}
-
-#[async_trait]
-impl TokenRepository for PostgresStore {
-    async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
-        let mut again = false;
-        let add = move |conn: &mut PgConnection| {
-            let again = std::mem::replace(&mut again, true);
-            let now = Timestamp::now();
-            conn.transaction(|conn| {
-                let expired = queries::unrevoked_token_named(new.name.as_str())
-                    .filter(tokens::expires_at.le(now.as_micros()));
-                diesel::update(expired)
-                    .set(tokens::revoked_at.eq(now.as_micros()))
-                    .execute(conn)?;
-                diesel::insert_into(tokens::table)
-                    .values(NewTokenRow::new(&new, now))
-                    .execute(conn)
-                    .map(|_| ())
-            })
-            .or_else(|error| match error {
-                // The digest of 256 random bits is nobody else's: it is the name. The token that
-                // has it may be this one, if its commit was not heard of.
-                Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-                    if again && find_token(conn, &new.digest)?.is_some() {
-                        return Ok(());
-                    }
-                    Err(Abort::Refused(AddTokenError::NameTaken))
-                }
-                error => Err(Abort::Failed(error)),
-            })
-        };
-        self.connections.run(add).await?
-    }
-
-    async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
-        self.connections
-            .query(|conn| {
-                let rows = queries::unrevoked_tokens().order(tokens::name);
-                let rows = rows.select(TokenRow::as_select()).load(conn)?;
-                rows.into_iter().map(Token::try_from).collect()
-            })
-            .await
-    }
-
-    async fn revoke(&self, name: &TokenName) -> Result<bool, RepositoryError> {
-        let name = name.clone();
-        self.connections
-            .query(move |conn| {
-                diesel::update(queries::unrevoked_token_named(name.as_str()))
-                    .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
-                    .execute(conn)
-                    .map(|revoked| revoked > 0)
-            })
-            .await
-    }
-
-    async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
-        let digest = *digest;
-        self.connections.query(move |conn| find_token(conn, &digest)).await
-    }
-
-    async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {
-        let digest = *digest;
-        self.connections
-            .query(move |conn| {
-                diesel::update(queries::token_last_used_before(&digest.0, at.as_micros()))
-                    .set(tokens::last_used_at.eq(at.as_micros()))
-                    .execute(conn)
-                    .map(|_| ())
-            })
-            .await
-    }
-
-    async fn any(&self) -> Result<bool, RepositoryError> {
-        self.connections.query(|conn| queries::any_token().get_result(conn)).await
-    }
 }

@@ -1,14 +1,17 @@
 //! The parts of queries that both adapters use.
 
+pub(crate) mod tokens;
+pub(crate) mod users;
+
 use customers_domain::{
     AccountNumbering, CreateError, Customer, CustomerId, NewCustomer, Timestamp,
 };
-use diesel::dsl::{auto_type, exists, select};
+use diesel::dsl::auto_type;
 use diesel::prelude::*;
 
 use crate::error::Abort;
 use crate::row::{CustomerRow, customer_id};
-use crate::schema::{customers, tokens};
+use crate::schema::customers;
 
 /// Inserts the customer under the account it asks for, or else under the first free one that the
 /// numbering makes. Refused, with the account's key, where the one it asks for is taken.
@@ -61,36 +64,8 @@ pub(crate) fn account_taken(owner: QueryResult<(i64, Option<i64>)>) -> Abort<Cre
     taken.map_or_else(Abort::Failed, Abort::Refused)
 }
 
-#[auto_type]
-pub(crate) fn unrevoked_token<'a>(digest: &'a [u8]) -> _ {
-    tokens::table.filter(tokens::digest.eq(digest)).filter(tokens::revoked_at.is_null())
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_tokens() -> _ {
-    tokens::table.filter(tokens::revoked_at.is_null())
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_token_named<'a>(name: &'a str) -> _ {
-    tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null())
-}
-
 /// Finds nobody, but fails where the table is not as it should be.
 #[auto_type]
 pub(crate) fn nobody() -> _ {
     customers::table.filter(customers::id.eq(0i64))
-}
-
-#[auto_type]
-pub(crate) fn any_token() -> _ {
-    select(exists(tokens::table.select(tokens::digest)))
-}
-
-/// The tokens that `used` has still to be noted for.
-#[auto_type]
-pub(crate) fn token_last_used_before<'a>(digest: &'a [u8], at: i64) -> _ {
-    tokens::table
-        .filter(tokens::digest.eq(digest))
-        .filter(tokens::last_used_at.is_null().or(tokens::last_used_at.lt(at)))
 }

@@ -1,5 +1,7 @@
 //! The adapter for SQLite: reads inline, all writes through one thread.
 
+mod tokens;
+mod users;
 mod writer;
 
 use std::num::NonZeroU32;
@@ -7,12 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use customers_domain::token::{
-    AddTokenError, NewToken, Token, TokenDigest, TokenName, TokenRepository,
-};
 use customers_domain::{
     AccountKey, AccountNumbering, CreateError, Customer, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError, Timestamp,
+    NewCustomer, RepositoryError,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -20,8 +19,8 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
-use crate::row::{CustomerRow, NewTokenRow, TokenRow, at_most_one, customer_id};
-use crate::schema::{customers, tokens};
+use crate::row::{CustomerRow, at_most_one, customer_id};
+use crate::schema::customers;
 use crate::{Options, migrations, queries};
 use writer::Writer;
 
@@ -168,7 +167,7 @@ impl CustomerRepository for SqliteStore {
     async fn ready(&self) -> Result<(), RepositoryError> {
         let ready = self.read(|conn| {
             queries::nobody().select(CustomerRow::as_select()).load(conn)?;
-            queries::any_token().get_result::<bool>(conn)?;
+            queries::tokens::any().get_result::<bool>(conn)?;
             migrations::is_current_sqlite(conn)
         });
         match ready {
@@ -204,69 +203,4 @@ fn create(
     .map_err(|abort| {
         abort.or_refused(|key| queries::account_taken(queries::owner_of(&key).get_result(conn)))
     })
-}
-
-#[async_trait]
-impl TokenRepository for SqliteStore {
-    async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
-        let add = move |conn: &mut SqliteConnection| {
-            let now = Timestamp::now();
-            let expired = queries::unrevoked_token_named(new.name.as_str())
-                .filter(tokens::expires_at.le(now.as_micros()));
-            diesel::update(expired).set(tokens::revoked_at.eq(now.as_micros())).execute(conn)?;
-            if queries::unrevoked_token_named(new.name.as_str()).count().get_result::<i64>(conn)?
-                > 0
-            {
-                return Err(Abort::Refused(AddTokenError::NameTaken));
-            }
-            diesel::insert_into(tokens::table).values(NewTokenRow::new(&new, now)).execute(conn)?;
-            Ok(())
-        };
-        self.writer.run(add).await?
-    }
-
-    async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
-        self.read(|conn| {
-            let rows = queries::unrevoked_tokens().order(tokens::name);
-            rows.select(TokenRow::as_select())
-                .load(conn)?
-                .into_iter()
-                .map(Token::try_from)
-                .collect()
-        })
-    }
-
-    async fn revoke(&self, name: &TokenName) -> Result<bool, RepositoryError> {
-        let name = name.clone();
-        self.write(move |conn| {
-            diesel::update(queries::unrevoked_token_named(name.as_str()))
-                .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
-                .execute(conn)
-                .map(|revoked| revoked > 0)
-        })
-        .await
-    }
-
-    async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::unrevoked_token(&digest.0).select(TokenRow::as_select()).get_result(conn),
-            )
-        })
-    }
-
-    async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {
-        let digest = *digest;
-        self.write(move |conn| {
-            diesel::update(queries::token_last_used_before(&digest.0, at.as_micros()))
-                .set(tokens::last_used_at.eq(at.as_micros()))
-                .execute(conn)
-                .map(|_| ())
-        })
-        .await
-    }
-
-    async fn any(&self) -> Result<bool, RepositoryError> {
-        self.read(|conn| queries::any_token().get_result(conn))
-    }
 }
