@@ -3,12 +3,18 @@
 //! [`open`] picks the adapter by the scheme of the URL, creates what is missing and migrates.
 
 mod backup;
+mod change;
 mod error;
+mod listing;
 mod migrations;
 mod postgres;
 mod queries;
+mod reading;
+mod refresh;
 mod row;
 mod schema;
+mod searching;
+mod sql;
 mod sqlite;
 mod url;
 

@@ -2,35 +2,30 @@
 //! are connections.
 
 mod connections;
+mod customers;
+mod ids;
+mod reads;
+mod search_index;
 mod tokens;
 mod users;
+mod writes;
 
-use std::sync::{Arc, Mutex};
-
-use async_trait::async_trait;
-use customers_domain::{
-    AccountKey, AccountNumbering, CreateError, Customer, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError,
-};
+use customers_domain::AccountNumbering;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::{BigInt, Integer, Text};
+use diesel::sql_types::Text;
 
-use crate::error::{Abort, OpenError, unavailable};
-use crate::row::{CustomerRow, at_most_one, customer_id};
-use crate::schema::customers;
-use crate::{Options, migrations, queries};
+use crate::error::OpenError;
+use crate::{Options, migrations, refresh};
 use connections::Connections;
-
-/// Ids are drawn so many at once, which saves a round trip for most customers. A process that stops
-/// leaves a gap of no more than this.
-const IDS_AT_ONCE: i32 = 32;
+use ids::Ids;
+use reads::Asked;
 
 pub(crate) struct PostgresStore {
     connections: Connections,
-    /// Ids that were drawn and not used yet, the next one last.
-    ids: Arc<Mutex<Vec<i64>>>,
+    ids: Ids,
     numbering: AccountNumbering,
+    has_search_index: bool,
 }
 
 impl PostgresStore {
@@ -38,9 +33,20 @@ impl PostgresStore {
         let mut conn = connect(url)?;
         check_encoding(&mut conn)?;
         migrations::migrate_postgres(&mut conn, || connect(url))?;
+        let failed = |error: Error| OpenError::Migrate(error.into());
+        let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
+        refresh::refresh(|| {
+            conn.transaction(|conn| refresh::refresh_batch(&mut Asked { conn, has_search_index }))
+        })
+        .map_err(failed)?;
         let connections = Connections::new(url, options.connections)
             .map_err(|error| OpenError::Connect(error.into()))?;
-        Ok(Self { connections, ids: Default::default(), numbering: options.numbering })
+        Ok(Self {
+            connections,
+            ids: Ids::default(),
+            numbering: options.numbering,
+            has_search_index,
+        })
     }
 }
 
@@ -69,124 +75,4 @@ fn check_encoding(conn: &mut PgConnection) -> Result<(), OpenError> {
         .get_result::<String>(conn)
         .map_err(|error| OpenError::Connect(error.into()))?;
     if encoding == "UTF8" { Ok(()) } else { Err(OpenError::Encoding(encoding)) }
-}
-
-#[async_trait]
-impl CustomerRepository for PostgresStore {
-    async fn create(&self, new: NewCustomer) -> Result<Customer, CreateError> {
-        let ids = self.ids.clone();
-        let numbering = self.numbering.clone();
-        let mut drawn = None;
-        self.connections
-            .run(move |conn| {
-                let again = drawn.is_some();
-                let id = match drawn {
-                    Some(id) => id,
-                    None => *drawn.insert(customer_id(next_id(conn, &ids)?)?),
-                };
-                let created = create(conn, &new, id, &numbering);
-                // The work is done again, with the same id, when a connection was lost. What stands
-                // in its way then may be its own first attempt, whose commit was not heard of.
-                if again
-                    && created.is_err()
-                    && let Some(customer) = find(conn, id)?
-                {
-                    return Ok(customer);
-                }
-                if let Err(Abort::Refused(_)) = created {
-                    give_back(id, &ids);
-                }
-                created
-            })
-            .await?
-    }
-
-    async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
-        self.connections.query(move |conn| find(conn, id)).await
-    }
-
-    async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
-        let key = key.clone();
-        self.connections
-            .query(move |conn| {
-                at_most_one(
-                    queries::live_customer_of(key.as_str())
-                        .select(CustomerRow::as_select())
-                        .get_result(conn),
-                )
-            })
-            .await
-    }
-
-    async fn ready(&self) -> Result<(), RepositoryError> {
-        let ready = self
-            .connections
-            .query(|conn| {
-                queries::nobody().select(CustomerRow::as_select()).load(conn)?;
-                queries::tokens::any().get_result::<bool>(conn)?;
-                migrations::is_current_postgres(conn)
-            })
-            .await;
-        match ready {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(unavailable("the database is not migrated")),
-            // Whatever is wrong with it, requests cannot be answered.
-            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
-                Err(unavailable(cause))
-            }
-        }
-    }
-}
-
-/// Keeps an id that was drawn and is not used for the next customer.
-fn give_back(id: CustomerId, ids: &Mutex<Vec<i64>>) {
-    ids.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(id.get());
-}
-
-/// The next id, of those drawn or newly drawn.
-fn next_id(conn: &mut PgConnection, ids: &Mutex<Vec<i64>>) -> QueryResult<i64> {
-    let take = || ids.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-    if let Some(id) = take() {
-        return Ok(id);
-    }
-    #[derive(QueryableByName)]
-    struct Drawn {
-        #[diesel(sql_type = BigInt)]
-        id: i64,
-    }
-    let drawn: Vec<Drawn> =
-        diesel::sql_query("SELECT nextval('customers_id') AS id FROM generate_series(1, $1)")
-            .bind::<Integer, _>(IDS_AT_ONCE)
-            .load(conn)?;
-    let mut drawn: Vec<i64> = drawn.into_iter().map(|Drawn { id }| id).collect();
-    drawn.sort_unstable_by(|a, b| b.cmp(a));
-    let next = drawn.pop().ok_or(Error::NotFound)?;
-    // Smaller ids are used first, also where two threads drew at once.
-    let mut ids = ids.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    ids.extend(drawn);
-    ids.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(next)
-}
-
-fn create(
-    conn: &mut PgConnection,
-    new: &NewCustomer,
-    id: CustomerId,
-    numbering: &AccountNumbering,
-) -> Result<Customer, Abort<CreateError>> {
-    queries::insert_under_free_account(new, id, numbering, |row| {
-        let inserted = diesel::insert_into(customers::table)
-            .values(row)
-            .on_conflict(customers::account_key)
-            .do_nothing()
-            .execute(conn)?;
-        Ok(inserted == 1)
-    })
-    .map_err(|abort| {
-        abort.or_refused(|key| queries::account_taken(queries::owner_of(&key).get_result(conn)))
-    })
-}
-
-fn find(conn: &mut PgConnection, id: CustomerId) -> QueryResult<Option<Customer>> {
-    at_most_one(queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn))
 }

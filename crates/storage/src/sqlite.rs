@@ -1,27 +1,26 @@
 //! The adapter for SQLite: reads inline, all writes through one thread.
 
+mod customers;
+mod deferred;
+mod reads;
 mod tokens;
 mod users;
 mod writer;
+mod writes;
 
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use customers_domain::{
-    AccountKey, AccountNumbering, CreateError, Customer, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError,
-};
+use customers_domain::{AccountNumbering, RepositoryError};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
-use crate::row::{CustomerRow, at_most_one, customer_id};
-use crate::schema::customers;
-use crate::{Options, migrations, queries};
+use crate::{Options, migrations, refresh};
+use reads::Scanners;
 use writer::Writer;
 
 /// Writing waits so long for another process that writes to the same file.
@@ -34,16 +33,9 @@ const CACHE_KIB: u32 = 16 * 1024;
 /// In WAL mode a reader waits for nobody, unless another process recovers or vacuums the file.
 const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
-diesel::table! {
-    /// SQLite's own note of the last id of each AUTOINCREMENT table.
-    sqlite_sequence (name) {
-        name -> Text,
-        seq -> BigInt,
-    }
-}
-
 pub(crate) struct SqliteStore {
     readers: Pool<ConnectionManager<SqliteConnection>>,
+    scanners: Scanners,
     writer: Writer,
     numbering: AccountNumbering,
 }
@@ -57,15 +49,23 @@ impl SqliteStore {
         let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
         migrations::migrate_sqlite(&mut conn)?;
-        let readers = Pool::builder()
-            .max_size(readers(options.connections).get())
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(1))
-            .connection_customizer(Box::new(ReadOnly))
-            .build(ConnectionManager::new(&file))
-            .map_err(|error| OpenError::Connect(error.into()))?;
+        refresh::refresh(|| conn.immediate_transaction(refresh::refresh_batch))
+            .map_err(|error| OpenError::Migrate(error.into()))?;
+        let pool = |idle| {
+            Pool::builder()
+                .max_size(readers(options.connections).get())
+                .min_idle(idle)
+                .test_on_check_out(false)
+                .connection_timeout(Duration::from_secs(1))
+                .connection_customizer(Box::new(ReadOnly))
+                .build(ConnectionManager::new(&file))
+                .map_err(|error| OpenError::Connect(error.into()))
+        };
+        // Those for lists and searches are not opened before they are needed.
+        let (readers, scanners) = (pool(None)?, Scanners::new(pool(Some(0))?));
         let reconnect = move || connect_for_writing(&file);
-        Ok(Self { readers, writer: Writer::start(conn, reconnect), numbering: options.numbering })
+        let writer = Writer::start(conn, reconnect);
+        Ok(Self { readers, scanners, writer, numbering: options.numbering })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
@@ -137,70 +137,4 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
         ))
         .map_err(diesel::r2d2::Error::QueryError)
     }
-}
-
-#[async_trait]
-impl CustomerRepository for SqliteStore {
-    async fn create(&self, new: NewCustomer) -> Result<Customer, CreateError> {
-        let numbering = self.numbering.clone();
-        self.writer.run(move |conn| create(conn, &new, &numbering)).await?
-    }
-
-    async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn),
-            )
-        })
-    }
-
-    async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::live_customer_of(key.as_str())
-                    .select(CustomerRow::as_select())
-                    .get_result(conn),
-            )
-        })
-    }
-
-    async fn ready(&self) -> Result<(), RepositoryError> {
-        let ready = self.read(|conn| {
-            queries::nobody().select(CustomerRow::as_select()).load(conn)?;
-            queries::tokens::any().get_result::<bool>(conn)?;
-            migrations::is_current_sqlite(conn)
-        });
-        match ready {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(unavailable("the database is not migrated")),
-            // Whatever is wrong with it, requests cannot be answered.
-            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
-                Err(unavailable(cause))
-            }
-        }
-    }
-}
-
-fn create(
-    conn: &mut SqliteConnection,
-    new: &NewCustomer,
-    numbering: &AccountNumbering,
-) -> Result<Customer, Abort<CreateError>> {
-    let last = sqlite_sequence::table
-        .filter(sqlite_sequence::name.eq("customers"))
-        .select(sqlite_sequence::seq)
-        .get_result::<i64>(conn)
-        .optional()?;
-    let id = customer_id(last.unwrap_or(0) + 1)?;
-    queries::insert_under_free_account(new, id, numbering, |row| {
-        let inserted = diesel::insert_into(customers::table)
-            .values(row)
-            .on_conflict(customers::account_key)
-            .do_nothing()
-            .execute(conn)?;
-        Ok(inserted == 1)
-    })
-    .map_err(|abort| {
-        abort.or_refused(|key| queries::account_taken(queries::owner_of(&key).get_result(conn)))
-    })
 }

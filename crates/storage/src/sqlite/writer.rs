@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::deferred::Deferred;
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
 
 /// The most writes that wait; one more is turned away.
@@ -45,7 +46,19 @@ impl Writer {
     /// It is done whether or not anybody waits for the answer.
     pub async fn run<T, E>(
         &self,
-        work: impl FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send + 'static,
+        mut work: impl FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<Result<T, E>, RepositoryError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.run_deferring(move |conn, _| work(conn)).await
+    }
+
+    /// The same for work that leaves something to be done for its whole group at once.
+    pub async fn run_deferring<T, E>(
+        &self,
+        work: impl FnMut(&mut SqliteConnection, &mut Deferred) -> Result<T, Abort<E>> + Send + 'static,
     ) -> Result<Result<T, E>, RepositoryError>
     where
         T: Send + 'static,
@@ -75,7 +88,7 @@ impl Drop for Writer {
 /// A write whose types the queue need not know.
 trait Job: Send {
     /// Does the work under a savepoint. A refusal is kept for the answer; a failure is returned.
-    fn attempt(&mut self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    fn attempt(&mut self, conn: &mut SqliteConnection, deferred: &mut Deferred) -> QueryResult<()>;
     /// Answers, after the commit.
     fn answer(self: Box<Self>, result: Result<(), RepositoryError>);
 }
@@ -88,13 +101,17 @@ struct Queued<F, T, E> {
 
 impl<F, T, E> Job for Queued<F, T, E>
 where
-    F: FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send,
+    F: FnMut(&mut SqliteConnection, &mut Deferred) -> Result<T, Abort<E>> + Send,
     T: Send,
     E: Send,
 {
-    fn attempt(&mut self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        self.outcome = match conn.transaction(&mut self.work) {
-            Ok(done) => Some(Ok(done)),
+    fn attempt(&mut self, conn: &mut SqliteConnection, deferred: &mut Deferred) -> QueryResult<()> {
+        let mut own = Deferred::default();
+        self.outcome = match conn.transaction(|conn| (self.work)(conn, &mut own)) {
+            Ok(done) => {
+                deferred.add(own);
+                Some(Ok(done))
+            }
             Err(Abort::Refused(refusal)) => Some(Err(refusal)),
             Err(Abort::Failed(error)) => return Err(error),
         };
@@ -137,8 +154,11 @@ fn commit(
     group: &mut Vec<Box<dyn Job>>,
     behind: &mut mpsc::Receiver<Box<dyn Job>>,
 ) {
-    let together =
-        conn.immediate_transaction(|conn| group.iter_mut().try_for_each(|job| job.attempt(conn)));
+    let together = conn.immediate_transaction(|conn| {
+        let mut deferred = Deferred::default();
+        group.iter_mut().try_for_each(|job| job.attempt(conn, &mut deferred))?;
+        deferred.apply(conn)
+    });
     match together {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
         Err(error) if is_locked(&error) => {
@@ -151,7 +171,11 @@ fn commit(
         }
         Err(_) if group.len() > 1 => {
             for mut job in group.drain(..) {
-                let alone = conn.immediate_transaction(|conn| job.attempt(conn));
+                let alone = conn.immediate_transaction(|conn| {
+                    let mut deferred = Deferred::default();
+                    job.attempt(conn, &mut deferred)?;
+                    deferred.apply(conn)
+                });
                 job.answer(alone.map_err(from_sqlite));
             }
         }

@@ -10,16 +10,17 @@ use customers_domain::password::PasswordHash;
 use customers_domain::token::{AddTokenError, Scope, TokenDigest};
 use customers_domain::user::{AddUserError, EmailKey, NewLogin, NewUser};
 
+use crate::Create as _;
 use crate::database::TestDatabase;
 use crate::{named, token, try_open, with_account};
 
 async fn a_create_whose_answer_is_lost_is_done_once(database: TestDatabase) {
     let proxy = Proxy::start(&database.url());
     let store = try_open(&proxy.url).unwrap();
-    store.customers.create(named("Aurora")).await.unwrap();
+    store.create(named("Aurora")).await.unwrap();
     for new in [named("automatic"), with_account("by hand")] {
-        proxy.lose("INSERT 0 1");
-        let created = store.customers.create(new.clone()).await.unwrap();
+        proxy.lose("SELECT 1");
+        let created = store.create(new.clone()).await.unwrap();
         proxy.assert_lost();
         assert_eq!(created.name, new.name);
         assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
@@ -31,7 +32,7 @@ async fn a_create_whose_answer_is_lost_is_done_once(database: TestDatabase) {
 async fn a_search_whose_answer_is_lost_is_done_again(database: TestDatabase) {
     let proxy = Proxy::start(&database.url());
     let store = try_open(&proxy.url).unwrap();
-    let created = store.customers.create(with_account("Aurora")).await.unwrap();
+    let created = store.create(with_account("Aurora")).await.unwrap();
     for _ in 0..3 {
         proxy.lose("SELECT 1");
         assert_eq!(store.customers.find(created.id).await.unwrap().as_ref(), Some(&created));
