@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use customers_domain::{CreateError, RepositoryError, Rule, Violations};
+use customers_domain::{CreateError, RepositoryError, Violations};
 
 use crate::problem::{Code, Conflict, FieldErrors, Problem};
 
@@ -21,14 +21,23 @@ pub(crate) struct ApiError {
     conflict: Option<Conflict>,
     /// The methods that a 405 names.
     allow: Option<String>,
+    /// When a further try may help, in seconds.
+    pub retry_after: Option<u64>,
     /// For the log, never for the client.
     pub cause: Option<Cause>,
 }
 
 impl ApiError {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { code, message, errors: None, conflict: None, allow: None, cause: None }
+        Self {
+            code,
+            message: message.into(),
+            errors: None,
+            conflict: None,
+            allow: None,
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {
@@ -42,6 +51,24 @@ impl ApiError {
     pub fn method_not_allowed(allow: String) -> Self {
         let message = format!("This method is not allowed here. Allowed: {allow}.");
         Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, message) }
+    }
+
+    /// Too many attempts: the next after so many seconds.
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let error = Self::new(Code::TooManyRequests, "Too Many Attempts.");
+        Self { retry_after: Some(seconds), ..error }
+    }
+
+    /// What cannot be done at the moment.
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        Self {
+            retry_after: Some(1),
+            cause: Some(cause.into()),
+            ..Self::new(
+                Code::Unavailable,
+                "The service cannot answer at the moment. Try again in a second.",
+            )
+        }
     }
 
     /// The failure that these fields are at fault for: at least one.
@@ -77,7 +104,8 @@ impl ApiError {
     pub fn render(&self, request_id: &str, as_problem_json: bool) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
         let challenge = match self.code {
-            Code::Unauthenticated => Some(r#"Bearer realm="customers""#),
+            // A 401 has a challenge (RFC 9110 §15.5.2), and there is no scheme of its own for this.
+            Code::Unauthenticated | Code::InvalidCredentials => Some(r#"Bearer realm="customers""#),
             Code::InvalidToken => Some(r#"Bearer realm="customers", error="invalid_token""#),
             Code::InsufficientScope => {
                 Some(r#"Bearer realm="customers", error="insufficient_scope", scope="write""#)
@@ -90,8 +118,8 @@ impl ApiError {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        if self.code == Code::Unavailable {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
         let content_type =
             if as_problem_json { "application/problem+json" } else { "application/json" };
@@ -135,13 +163,7 @@ impl ResponseError for ApiError {
 impl From<RepositoryError> for ApiError {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::Unavailable(cause) => Self {
-                cause: Some(cause),
-                ..Self::new(
-                    Code::Unavailable,
-                    "The service cannot answer at the moment. Try again in a second.",
-                )
-            },
+            RepositoryError::Unavailable(cause) => Self::unavailable(cause),
             RepositoryError::Internal(cause) => Self::internal(cause),
         }
     }
@@ -170,13 +192,15 @@ pub(crate) fn field_errors(violations: &Violations) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for violation in violations {
         let name = violation.attribute.name;
-        errors.entry(name.into()).or_default().push(sentence(name, violation.rule));
+        let sentence = sentence(name, &violation.rule.to_string());
+        errors.entry(name.into()).or_default().push(sentence);
     }
     errors
 }
 
-fn sentence(name: &str, rule: Rule) -> String {
-    format!("The {} field {rule}.", in_words(name))
+/// What is said of a field, such as that it "is required".
+pub(crate) fn sentence(name: &str, what: &str) -> String {
+    format!("The {} field {what}.", in_words(name))
 }
 
 /// A wire name in words: `customerAccount` is "customer account", `chargeVAT` "charge vat".

@@ -1,6 +1,7 @@
 //! What a client sent, from query and body, and how leniently it is read.
 
 mod body;
+mod credentials;
 mod lenient;
 
 use std::borrow::Cow;
@@ -15,6 +16,8 @@ use percent_encoding::percent_decode;
 
 use crate::error::{ApiError, field_errors, in_words};
 use crate::problem::FieldErrors;
+
+pub(crate) use credentials::Credentials;
 
 /// A value as it was sent, before anybody knows what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

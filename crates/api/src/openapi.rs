@@ -18,8 +18,10 @@ use utoipa::openapi::{ContentBuilder, KnownFormat, RefOr, Required, Response, Re
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
+use crate::auth::{invalid_token, unauthenticated};
 use crate::envelope::uri_too_long;
 use crate::error::{ApiError, field_errors};
+use crate::login::invalid_credentials;
 use crate::problem::{Code, Problem};
 use crate::routes::routes;
 
@@ -29,7 +31,9 @@ use crate::routes::routes;
         title = "Customers API",
         description = "Who the customers are: created, and looked up by id or by account.\n\n\
             Every call needs a token, `Authorization: Bearer cus_…`, made on the command line with \
-            `customers token create --name NAME`.\n\n\
+            `customers token create --name NAME`, or by logging in.\n\n\
+            Where the service limits requests, every answer under `/api` has `X-RateLimit-Limit` and \
+            `X-RateLimit-Remaining`, and a 429 has `X-RateLimit-Reset`, in Unix seconds.\n\n\
             Every failure has the same body, `Problem`. With `Accept: application/problem+json` it \
             comes under the media type of RFC 9457.\n\n\
             Every answer has an `X-Request-Id`: the caller's, where it is 1 to 64 characters of \
@@ -38,6 +42,8 @@ use crate::routes::routes;
     servers((url = "/", description = "This server")),
     tags(
         (name = "customers", description = "The customers."),
+        (name = "login", description = "Tokens for people."),
+        (name = "service", description = "The service itself."),
         (name = "health", description = "Whether the service works."),
         (name = "documentation", description = "This document."),
     ),
@@ -324,8 +330,8 @@ failures! {
                 Code::InsufficientScope,
                 "This token may only read. Use one of scope write.",
             ),
-            ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB."),
-            ApiError::new(Code::UnsupportedMediaType, "Send Content-Type: application/json."),
+            payload_too_large(),
+            unsupported_media_type(),
             invalid_customer(),
         ]);
         examples
@@ -337,6 +343,29 @@ failures! {
         let id = CustomerId::MIN;
         ApiError::from(customers_domain::CreateError::AccountTaken { id, deleted })
     });
+    /// Of logging in.
+    LoginFailures = [
+        ApiError::malformed("The request is not valid UTF-8."),
+        invalid_credentials(),
+        payload_too_large(),
+        uri_too_long(),
+        unsupported_media_type(),
+        missing_credentials(),
+        too_many_requests(),
+        ApiError::internal(""),
+        unavailable(),
+    ];
+    /// Of logging out.
+    LogoutFailures = [
+        unauthenticated(),
+        invalid_token(),
+        uri_too_long(),
+        too_many_requests(),
+        ApiError::internal(""),
+        unavailable(),
+    ];
+    /// Where nothing but too many requests is wrong.
+    RateLimitFailure = [too_many_requests()];
     /// Of what needs no token and no database.
     OpenFailures = [uri_too_long(), ApiError::internal("")];
     /// Where the database is needed and nothing else can fail.
@@ -346,9 +375,10 @@ failures! {
 fn common() -> Vec<ApiError> {
     vec![
         ApiError::malformed("The request is not valid UTF-8."),
-        ApiError::new(Code::Unauthenticated, "Unauthenticated."),
-        ApiError::new(Code::InvalidToken, "Unauthenticated."),
+        unauthenticated(),
+        invalid_token(),
         uri_too_long(),
+        too_many_requests(),
         ApiError::new(Code::ServerError, "Server Error"),
         unavailable(),
     ]
@@ -356,6 +386,23 @@ fn common() -> Vec<ApiError> {
 
 fn unavailable() -> ApiError {
     customers_domain::RepositoryError::Unavailable("".into()).into()
+}
+
+fn payload_too_large() -> ApiError {
+    ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.")
+}
+
+fn unsupported_media_type() -> ApiError {
+    ApiError::new(Code::UnsupportedMediaType, "Send Content-Type: application/json.")
+}
+
+fn too_many_requests() -> ApiError {
+    ApiError::too_many_requests(60)
+}
+
+fn missing_credentials() -> ApiError {
+    let sentence = "The password field is required.";
+    ApiError::validation([("password".to_owned(), vec![sentence.to_owned()])].into())
 }
 
 fn invalid_customer() -> ApiError {
@@ -398,7 +445,7 @@ fn failure(status: u16, examples: &[&ApiError]) -> Response {
         401 | 403 => {
             Some(("WWW-Authenticate", "What is wrong with the token (RFC 6750 §3).", text))
         }
-        503 => {
+        429 | 503 => {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer);
             Some(("Retry-After", "Seconds to wait before the next try.", seconds))
         }

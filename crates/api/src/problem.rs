@@ -35,6 +35,7 @@ codes! {
     MalformedRequest     400 "malformed_request"      "Bad Request";
     Unauthenticated      401 "unauthenticated"        "Unauthorized";
     InvalidToken         401 "invalid_token"          "Unauthorized";
+    InvalidCredentials   401 "invalid_credentials"    "Unauthorized";
     InsufficientScope    403 "insufficient_scope"     "Forbidden";
     NotFound             404 "not_found"              "Not Found";
     MethodNotAllowed     405 "method_not_allowed"     "Method Not Allowed";
@@ -44,6 +45,7 @@ codes! {
     UriTooLong           414 "uri_too_long"           "URI Too Long";
     UnsupportedMediaType 415 "unsupported_media_type" "Unsupported Media Type";
     ValidationFailed     422 "validation_failed"      "Unprocessable Content";
+    TooManyRequests      429 "too_many_requests"      "Too Many Requests";
     ServerError          500 "server_error"           "Internal Server Error";
     Unavailable          503 "unavailable"            "Service Unavailable";
 }

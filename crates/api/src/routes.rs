@@ -10,16 +10,28 @@ use utoipa_actix_web::{AppExt, scope};
 use crate::auth::require_token;
 use crate::envelope::envelope;
 use crate::error::ApiError;
-use crate::{Api, customers, docs, health, openapi};
+use crate::rate_limit::rate_limit;
+use crate::{Api, customers, docs, health, login, openapi, version};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(
             scope("/api/v1")
+                .wrap(from_fn(rate_limit))
+                // What is wrapped around later comes first.
                 .wrap(from_fn(require_token))
                 .service(customers::create)
                 .service(customers::get)
                 .service(customers::get_by_account),
+        )
+        .service(
+            scope("/api/logout")
+                .wrap(from_fn(rate_limit))
+                .wrap(from_fn(require_token))
+                .service(login::logout),
+        )
+        .service(
+            scope("/api").wrap(from_fn(rate_limit)).service(login::login).service(version::version),
         )
         .service(health::live)
         .service(health::ready)
@@ -42,6 +54,8 @@ pub fn app(
     let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
     app.app_data(web::Data::from(api.customers.clone()))
         .app_data(web::Data::from(api.authenticator.clone()))
+        .app_data(web::Data::from(api.logins.clone()))
+        .app_data(web::Data::from(api.rate_limiter.clone()))
         .default_service(web::to(no_route))
         .wrap(NormalizePath::trim())
         .wrap(from_fn(envelope))

@@ -55,7 +55,8 @@ impl Document {
         let operation = item.map(|item| &item[method]).filter(|operation| operation.is_object());
         let Some(operation) = operation else {
             // Who shows no token is not even told that there is nothing.
-            let possible: &[u16] = if item.is_some() { &[401, 405, 414] } else { &[401, 404, 414] };
+            let possible: &[u16] =
+                if item.is_some() { &[401, 405, 414, 429] } else { &[401, 404, 414, 429] };
             ensure(possible.contains(&answer.status), || {
                 format!("{} where the document knows no operation", answer.status)
             })?;
@@ -65,6 +66,9 @@ impl Document {
         ensure(response.is_object(), || format!("{} is not documented", answer.status))?;
         for name in response["headers"].as_object().into_iter().flat_map(|headers| headers.keys()) {
             ensure(answer.header(name).is_some(), || format!("without the documented {name}"))?;
+        }
+        if response["content"].is_null() {
+            return ensure(answer.body.is_empty(), || "a body that is not documented".into());
         }
         let media_type = media_type(answer);
         let content = &response["content"][&media_type];
@@ -146,7 +150,7 @@ fn check_headers(path: &str, answer: &Answer) -> Result<(), String> {
     let has = |name, value: &str| answer.header(name) == Some(value);
     ensure(has("x-content-type-options", "nosniff"), || "without nosniff".into())?;
     if path == "/api" || path.starts_with("/api/") {
-        let is_customer = matches!(status, 200 | 201);
+        let is_customer = matches!(status, 200 | 201) && path.starts_with("/api/v1/");
         let control = if is_customer { "private, no-cache" } else { "no-store" };
         ensure(has("cache-control", control), || format!("without {control}"))?;
         let vary = answer.list("vary");
@@ -155,7 +159,7 @@ fn check_headers(path: &str, answer: &Answer) -> Result<(), String> {
     }
     let named = |name: &str| answer.header(name).is_some();
     ensure(named("www-authenticate") == matches!(status, 401 | 403), || "a challenge".into())?;
-    ensure(named("retry-after") == (status == 503), || "Retry-After".into())?;
+    ensure(named("retry-after") == matches!(status, 429 | 503), || "Retry-After".into())?;
     ensure(named("allow") == (status == 405), || "Allow".into())
 }
 
