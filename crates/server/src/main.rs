@@ -2,9 +2,12 @@
 
 mod cli;
 mod config;
+mod duration;
 mod logging;
 mod serve;
+mod sweeping;
 mod token;
+mod user;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -67,6 +70,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
+        Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Backup { path } => {
             open(&cli.database)?;
             customers_storage::backup(&cli.database.url()?, &path).map_err(Failure::other)?;

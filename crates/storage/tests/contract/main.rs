@@ -44,6 +44,7 @@ mod opening;
 mod races;
 mod searching;
 mod tokens;
+mod users;
 
 fn try_open(url: &str) -> Result<Store, OpenError> {
     let options =
