@@ -1,5 +1,6 @@
 //! The adapter for SQLite: reads inline, all writes through one thread.
 
+mod wal;
 mod writer;
 
 use std::num::NonZeroU32;
@@ -23,6 +24,7 @@ use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable}
 use crate::row::{CustomerRow, NewTokenRow, TokenRow, at_most_one, customer_id};
 use crate::schema::{customers, tokens};
 use crate::{Options, migrations, queries};
+use wal::Wal;
 use writer::Writer;
 
 /// Writing waits so long for another process that writes to the same file.
@@ -65,8 +67,13 @@ impl SqliteStore {
             .connection_customizer(Box::new(ReadOnly))
             .build(ConnectionManager::new(&file))
             .map_err(|error| OpenError::Connect(error.into()))?;
+        let wal = Wal::of(&file);
         let reconnect = move || connect_for_writing(&file);
-        Ok(Self { readers, writer: Writer::start(conn, reconnect), numbering: options.numbering })
+        Ok(Self {
+            readers,
+            writer: Writer::start(conn, wal, reconnect),
+            numbering: options.numbering,
+        })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
@@ -119,8 +126,10 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         }
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
+             PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -{CACHE_KIB};"
+             PRAGMA cache_size = -{CACHE_KIB};",
+            wal::LIMIT
         ))?;
         Ok(conn)
     };

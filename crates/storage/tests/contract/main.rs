@@ -39,6 +39,7 @@ mod lost_answers;
 mod opening;
 mod races;
 mod tokens;
+mod write_ahead_log;
 
 fn try_open(url: &str) -> Result<Store, OpenError> {
     let options =
