@@ -32,9 +32,11 @@ macro_rules! cases {
 }
 
 mod command_line;
+mod crashes;
 mod creation;
 mod documented_calls;
 mod errors;
+mod full_disks;
 mod input;
 mod leniency;
 mod log;

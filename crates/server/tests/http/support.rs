@@ -3,6 +3,8 @@
 
 mod client;
 mod contract;
+pub mod disk;
+pub mod load;
 mod program;
 mod socket;
 
