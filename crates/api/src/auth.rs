@@ -197,6 +197,10 @@ pub(crate) fn invalid_token() -> ApiError {
     ApiError::new(Code::InvalidToken, "Unauthenticated.")
 }
 
+pub(crate) fn insufficient_scope() -> ApiError {
+    ApiError::new(Code::InsufficientScope, "This token may only read. Use one of scope write.")
+}
+
 /// Lets nobody pass without a token, unknown routes included.
 pub(crate) async fn require_token(
     authenticator: web::Data<Authenticator>,
@@ -234,10 +238,7 @@ impl FromRequest for MayWrite {
         let caller = Caller::from_request(request, payload).into_inner();
         ready(caller.and_then(|caller| match caller.scope.includes(Scope::Write) {
             true => Ok(Self(caller)),
-            false => Err(ApiError::new(
-                Code::InsufficientScope,
-                "This token may only read. Use one of scope write.",
-            )),
+            false => Err(insufficient_scope()),
         }))
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use customers_domain::{CreateError, RepositoryError, Violations};
+use customers_domain::{RepositoryError, Rule, Violations, WriteError};
 
 use crate::problem::{Code, Conflict, FieldErrors, Problem};
 
@@ -74,6 +74,11 @@ impl ApiError {
     /// The failure that these fields are at fault for: at least one.
     pub fn validation(errors: FieldErrors) -> Self {
         Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()
+    }
+
+    /// The failure that a field is at fault for by breaking this rule.
+    pub fn of_field(name: &str, rule: Rule) -> Self {
+        Self::validation([(name.to_owned(), vec![sentence(name, &rule.to_string())])].into())
     }
 
     /// Says the first of the field errors, and how many more there are.
@@ -169,10 +174,16 @@ impl From<RepositoryError> for ApiError {
     }
 }
 
-impl From<CreateError> for ApiError {
-    fn from(error: CreateError) -> Self {
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
         match error {
-            CreateError::AccountTaken { id, deleted } => {
+            WriteError::NotFound => Self::not_found("There is no such customer."),
+            WriteError::PreconditionFailed => Self::new(
+                Code::PreconditionFailed,
+                "The customer is not as the request expects it to be. Get it again, and decide anew.",
+            ),
+            WriteError::Incomplete(violations) => Self::validation(field_errors(&violations)),
+            WriteError::AccountTaken { id, deleted } => {
                 let sentence = "The customer account has already been taken.";
                 let code = if deleted { Code::AccountDeleted } else { Code::AccountTaken };
                 let errors = [("customerAccount".into(), vec![sentence.into()])];
@@ -182,7 +193,19 @@ impl From<CreateError> for ApiError {
                     ..Self::new(code, sentence)
                 }
             }
-            CreateError::Repository(error) => error.into(),
+            WriteError::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for another request. Use a new one.",
+            ),
+            WriteError::KeyInProgress => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    Code::IdempotencyInProgress,
+                    "The request of this Idempotency-Key is still being answered. Try again in a \
+                     second.",
+                )
+            },
+            WriteError::Repository(error) => error.into(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Which service this is. No token is needed.
 
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::openapi::{OpenFailures, RateLimitFailure};
+use crate::{Settings, origin};
 
 /// Which service this is, and in which version.
 #[derive(Serialize, ToSchema)]
@@ -35,11 +36,11 @@ pub(crate) struct Version {
     ),
 )]
 #[get("/version")]
-pub(crate) async fn version(request: HttpRequest) -> HttpResponse {
+pub(crate) async fn version(settings: web::Data<Settings>, request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().json(Version {
         version: env!("CARGO_PKG_VERSION"),
         status: "ok",
         vendor: "customers",
-        url: format!("http://{}", request.app_config().local_addr()),
+        url: origin::of(settings.public_url.as_ref(), &request),
     })
 }

@@ -82,7 +82,12 @@ impl Customer {
     /// What differs from the customer as it was before; from the defaults where it is new.
     pub fn changes_since(&self, before: Option<&Self>) -> Vec<Change> {
         let attributes = ATTRIBUTES.iter().map(|attribute| {
-            let from = before.map_or_else(|| attribute.default(), |before| attribute.of(before));
+            let from = match before {
+                Some(before) => attribute.of(before),
+                // What has to be given has no default.
+                None if attribute.required() => Value::Null,
+                None => attribute.default(),
+            };
             (attribute.name, from, attribute.of(self))
         });
         let moment =
@@ -116,6 +121,8 @@ mod tests {
         let names =
             |changes: Vec<Change>| changes.into_iter().map(|it| it.name).collect::<Vec<_>>();
         assert_eq!(names(created.changes_since(None)), ["customerAccount", "name", "vip"]);
+        let from = |at: usize| created.changes_since(None)[at].from.clone();
+        assert_eq!([from(1), from(2)], [Value::Null, Value::Boolean(false)]);
         assert!(created.changes_since(Some(&created)).is_empty());
 
         let deleted =

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use customers_api::TrustedProxies;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+use customers_api::{PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
 
@@ -97,6 +98,27 @@ pub struct Serve {
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
 
+    /// The URL under which clients reach the service, such as https://customers.example: what the
+    /// URLs in answers begin with. [default: http:// and the host that the client names]
+    #[arg(long, env, value_name = "URL")]
+    public_url: Option<PublicUrl>,
+
+    /// Answer, beside what the API documents, what older documentation of it shows: the id as
+    /// `response` when a customer is created, and the customer as `customer`, with 0 and 1 for false
+    /// and true, when one is asked for.
+    #[arg(
+        long,
+        env,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+    )]
+    legacy_answers: bool,
+
     /// Make a token called `first` if the database never held one, and print it to stdout with a
     /// first call to paste. [default: true where stdout is a terminal]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
@@ -128,6 +150,8 @@ impl Serve {
             login_token_ttl: self.login_token_ttl,
             rate_limit: NonZeroU32::new(self.rate_limit),
             trusted_proxies: self.trusted_proxies.clone(),
+            public_url: self.public_url.clone(),
+            legacy_answers: self.legacy_answers,
         }
     }
 }
