@@ -46,7 +46,9 @@ pub(crate) fn hits(
     }
     for column in ["customer_account", "name"] {
         if ids.len() < need {
-            let is_many = conn.number(search.count_beginning(column))? >= MANY;
+            // PostgreSQL decides by itself which way is the shorter one.
+            let is_many = search.dialect == Dialect::Sqlite
+                && conn.number(search.count_beginning(column))? >= MANY;
             let beginning = search.beginning(column, is_many, need + ids.len());
             add(&mut ids, conn.numbers(beginning)?);
         }
