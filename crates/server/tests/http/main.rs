@@ -32,12 +32,13 @@ macro_rules! cases {
 }
 
 mod command_line;
-mod crashes;
 mod conditional;
+mod crashes;
 mod creation;
 mod deleting;
 mod documented_calls;
 mod errors;
+mod filtering;
 mod full_disks;
 mod history;
 mod idempotency;
@@ -59,3 +60,4 @@ mod tokens;
 mod updating;
 mod users;
 mod version;
+mod walking;
