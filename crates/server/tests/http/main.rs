@@ -36,6 +36,7 @@ mod crashes;
 mod creation;
 mod documented_calls;
 mod errors;
+mod failover;
 mod full_disks;
 mod input;
 mod leniency;
