@@ -38,6 +38,7 @@ mod documented_calls;
 mod errors;
 mod failover;
 mod full_disks;
+mod hang_ups;
 mod input;
 mod leniency;
 mod log;
