@@ -140,3 +140,24 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_in_any_language() {
+        let is_exhausted = |message: &str| {
+            let information = Box::new(message.to_owned());
+            is_exhausted(&Error::DatabaseError(DatabaseErrorKind::Unknown, information))
+        };
+        assert!(is_exhausted(
+            "could not extend file \"base/16384/16390\": No space left on device"
+        ));
+        assert!(is_exhausted(
+            "n'a pas pu étendre le fichier « pg_tblspc/16385/PG_15_202209061/5/16386 » : \
+             Aucun espace disponible sur le périphérique"
+        ));
+        assert!(!is_exhausted("column customers.website does not exist"));
+    }
+}

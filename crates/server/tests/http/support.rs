@@ -2,6 +2,7 @@
 //! OpenAPI document, and a plain socket.
 
 mod client;
+pub mod cluster;
 mod contract;
 pub mod disk;
 pub mod load;
