@@ -148,11 +148,9 @@ mod tests {
         let commands = std::iter::once(&command).chain(command.get_subcommands());
         for argument in commands.flat_map(|command| command.get_arguments()) {
             if let (Some(variable), Some(flag)) = (argument.get_env(), argument.get_long()) {
-                let default = argument.get_default_values()[0].to_string_lossy();
-                let default = match &*default {
-                    "" => String::new(),
-                    default => format!(" `{default}`"),
-                };
+                let default = argument.get_default_values().first().filter(|it| !it.is_empty());
+                let default = default.map(|default| format!(" `{}`", default.to_string_lossy()));
+                let default = default.unwrap_or_default();
                 let row = format!("| `{}` | `--{flag}` |{default} |", variable.display());
                 assert!(readme.contains(&row), "the README has no row {row}");
             }

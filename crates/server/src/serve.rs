@@ -47,7 +47,7 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
 
     greet(&*store.tokens, &settings, address).await?;
     let server = server.run();
-    actix_web::rt::spawn(sweeping::sweep(store.tokens));
+    actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
     actix_web::rt::spawn(stop_on_signal(server.handle(), terminate, interrupt));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = database.url()?; "listening");
     server.await.map_err(Failure::other)?;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use customers_domain::token::TokenRepository;
-use customers_domain::{RepositoryError, Timestamp};
+use customers_domain::{CustomerRepository, RepositoryError, Timestamp};
 
 /// Any number of servers may sweep at once, so each does without asking the others.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Sweeps for as long as the process runs.
-pub async fn sweep(tokens: Arc<dyn TokenRepository>) {
+pub async fn sweep(customers: Arc<dyn CustomerRepository>, tokens: Arc<dyn TokenRepository>) {
     loop {
+        note("answers to idempotency keys", customers.sweep().await);
         note("expired logins", tokens.sweep(Timestamp::now()).await);
         actix_web::rt::time::sleep(EVERY).await;
     }

@@ -30,6 +30,7 @@ pub(crate) struct PostgresStore {
 
 impl PostgresStore {
     pub fn open(url: &str, options: Options) -> Result<Self, OpenError> {
+        let url = &connections::with_time_limits(url);
         let mut conn = connect(url)?;
         check_encoding(&mut conn)?;
         migrations::migrate_postgres(&mut conn, || connect(url))?;

@@ -5,6 +5,7 @@ mod deferred;
 mod reads;
 mod tokens;
 mod users;
+mod wal;
 mod writer;
 mod writes;
 
@@ -21,6 +22,7 @@ use diesel::sqlite::SqliteConnection;
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
 use crate::{Options, migrations, refresh};
 use reads::Scanners;
+use wal::Wal;
 use writer::Writer;
 
 /// Writing waits so long for another process that writes to the same file.
@@ -67,8 +69,9 @@ impl SqliteStore {
         };
         // Those for lists and searches are not opened before they are needed.
         let (readers, scanners) = (pool(None)?, Scanners::new(pool(Some(0))?));
+        let wal = Wal::of(&file);
         let reconnect = move || connect_for_writing(&file);
-        let writer = Writer::start(conn, reconnect);
+        let writer = Writer::start(conn, wal, reconnect);
         Ok(Self { readers, scanners, writer, numbering: options.numbering })
     }
 
@@ -123,8 +126,10 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -{CACHE_KIB};"
+             PRAGMA cache_size = -{CACHE_KIB};",
+            wal::LIMIT
         ))?;
         Ok(conn)
     };

@@ -33,11 +33,15 @@ macro_rules! cases {
 
 mod command_line;
 mod conditional;
+mod crashes;
 mod creation;
 mod deleting;
 mod documented_calls;
 mod errors;
+mod failover;
 mod filtering;
+mod full_disks;
+mod hang_ups;
 mod history;
 mod idempotency;
 mod input;

@@ -211,6 +211,17 @@ async fn a_server_that_does_not_let_us_in_is_told_without_the_password(database:
     }
 }
 
+/// As one that is cut off: it takes connections, or seems to, and says nothing.
+async fn a_host_that_says_nothing_is_passed_over(database: TestDatabase) {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = database.url();
+    let (login, server) = url.rsplit_once('@').unwrap();
+    let hosts = format!("{},{server}", silent.local_addr().unwrap());
+    let store = try_open(&format!("{login}@{hosts}?target_session_attrs=read-write")).unwrap();
+    store.customers.ready().await.unwrap();
+    store.create(named("Aurora")).await.unwrap();
+}
+
 /// So that the role of a server in production need not own the tables.
 async fn a_migrated_database_is_opened_by_a_role_that_may_only_use_it(database: TestDatabase) {
     drop(open(&database));
@@ -251,6 +262,7 @@ cases! {
         many_processes_may_make_the_first_table_at_once,
         a_database_without_utf8_is_refused,
         a_server_that_does_not_let_us_in_is_told_without_the_password,
+        a_host_that_says_nothing_is_passed_over,
         a_migrated_database_is_opened_by_a_role_that_may_only_use_it,
     ]
 }
