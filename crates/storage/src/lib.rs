@@ -18,7 +18,7 @@ use std::sync::Arc;
 use customers_domain::token::TokenRepository;
 use customers_domain::{AccountNumbering, CustomerRepository};
 
-pub use backup::{BackupError, backup};
+pub use backup::{Backup, BackupError, Progress};
 pub use error::OpenError;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 
