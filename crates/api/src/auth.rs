@@ -60,10 +60,50 @@ fn digest(token: &str) -> TokenDigest {
     TokenDigest(Sha256::digest(token).into())
 }
 
+/// Who is calling. Cheap to clone: the texts are made once for as long as the token is remembered.
+///
+/// In the arguments of a handler under the token requirement: every token may read.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    /// What the token permits.
+    pub scope: Scope,
+    /// Who counts as the same caller: `user:` and the id of the user whose login made the token, or
+    /// else `token:` and half of the token's digest in hex.
+    pub principal: Arc<str>,
+    /// Who it was, for people: the name of the user or of the token.
+    pub actor: Arc<str>,
+    /// Of the token that was shown.
+    digest: TokenDigest,
+}
+
+impl Caller {
+    fn of(token: &Token, digest: TokenDigest) -> Self {
+        let principal = match token.user {
+            Some(id) => format!("user:{id}"),
+            None => {
+                let half = digest.0[..16].iter().map(|byte| format!("{byte:02x}"));
+                format!("token:{}", half.collect::<String>())
+            }
+        };
+        Self {
+            scope: token.scope,
+            principal: principal.into(),
+            actor: token.name.as_str().into(),
+            digest,
+        }
+    }
+}
+
+/// A token that was looked up.
+struct Checked {
+    caller: Caller,
+    expires_at: Option<Timestamp>,
+}
+
 /// Checks tokens, and remembers for a moment which ones it has checked.
 pub(crate) struct Authenticator {
     tokens: Arc<dyn TokenRepository>,
-    checked: Cache<TokenDigest, Arc<Token>>,
+    checked: Cache<TokenDigest, Arc<Checked>>,
 }
 
 impl Authenticator {
@@ -72,22 +112,33 @@ impl Authenticator {
         Self { tokens, checked }
     }
 
-    async fn authenticate(&self, authorization: Option<&HeaderValue>) -> Result<Scope, ApiError> {
+    async fn authenticate(&self, authorization: Option<&HeaderValue>) -> Result<Caller, ApiError> {
         let token = authorization.and_then(bearer).ok_or_else(unauthenticated)?;
         let secret = token.strip_prefix(PREFIX).filter(|secret| secret.len() == LENGTH);
         if secret.is_none() {
             return Err(invalid_token());
         }
-        let token = self.checked_token(digest(token)).await?;
-        if token.is_expired(Timestamp::now()) {
+        let checked = self.checked_token(digest(token)).await?;
+        if checked.expires_at.is_some_and(|expires_at| expires_at <= Timestamp::now()) {
             return Err(invalid_token());
         }
-        Ok(token.scope)
+        Ok(checked.caller.clone())
     }
 
-    async fn checked_token(&self, digest: TokenDigest) -> Result<Arc<Token>, ApiError> {
-        if let Some(token) = self.checked.get(&digest).await {
-            return Ok(token);
+    /// Revokes the token that the caller shows. This process refuses it from then on, others as soon
+    /// as they look it up again.
+    pub async fn revoke(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.tokens.revoke_by_digest(&caller.digest).await?;
+        // A look-up that is under way may have found it before: it is waited for, and what it has
+        // found is forgotten. One that begins later finds nothing.
+        let _ = self.checked_token(caller.digest).await;
+        self.checked.invalidate(&caller.digest).await;
+        Ok(())
+    }
+
+    async fn checked_token(&self, digest: TokenDigest) -> Result<Arc<Checked>, ApiError> {
+        if let Some(checked) = self.checked.get(&digest).await {
+            return Ok(checked);
         }
         // Of many requests that show a token at once, one looks it up.
         let found = self.checked.try_get_with(digest, self.look_up(digest)).await;
@@ -100,7 +151,7 @@ impl Authenticator {
         })
     }
 
-    async fn look_up(&self, digest: TokenDigest) -> Result<Arc<Token>, LookUpError> {
+    async fn look_up(&self, digest: TokenDigest) -> Result<Arc<Checked>, LookUpError> {
         let token = self.tokens.find_by_digest(&digest).await.map_err(LookUpError::Repository)?;
         let token = token.ok_or(LookUpError::Unknown)?;
         let now = Timestamp::now();
@@ -115,7 +166,8 @@ impl Authenticator {
                 }
             });
         }
-        Ok(Arc::new(token))
+        let caller = Caller::of(&token, digest);
+        Ok(Arc::new(Checked { caller, expires_at: token.expires_at }))
     }
 }
 
@@ -137,12 +189,16 @@ fn bearer(authorization: &HeaderValue) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-fn unauthenticated() -> ApiError {
+pub(crate) fn unauthenticated() -> ApiError {
     ApiError::new(Code::Unauthenticated, "Unauthenticated.")
 }
 
-fn invalid_token() -> ApiError {
+pub(crate) fn invalid_token() -> ApiError {
     ApiError::new(Code::InvalidToken, "Unauthenticated.")
+}
+
+pub(crate) fn insufficient_scope() -> ApiError {
+    ApiError::new(Code::InsufficientScope, "This token may only read. Use one of scope write.")
 }
 
 /// Lets nobody pass without a token, unknown routes included.
@@ -153,31 +209,37 @@ pub(crate) async fn require_token(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let authorization = request.headers().get(header::AUTHORIZATION);
     match authenticator.authenticate(authorization).await {
-        Ok(scope) => {
-            request.extensions_mut().insert(scope);
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
             Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(error) => Ok(request.error_response(error)),
     }
 }
 
-/// In the arguments of a handler: the caller may change things.
-pub(crate) struct MayWrite;
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<Self>().cloned();
+        ready(caller.ok_or_else(unauthenticated))
+    }
+}
+
+/// In the arguments of a handler: the caller, who may change things.
+pub(crate) struct MayWrite(pub Caller);
 
 impl FromRequest for MayWrite {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let scope = request.extensions().get::<Scope>().copied();
-        ready(match scope {
-            Some(scope) if scope.includes(Scope::Write) => Ok(Self),
-            Some(_) => Err(ApiError::new(
-                Code::InsufficientScope,
-                "This token may only read. Use one of scope write.",
-            )),
-            None => Err(unauthenticated()),
-        })
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload).into_inner();
+        ready(caller.and_then(|caller| match caller.scope.includes(Scope::Write) {
+            true => Ok(Self(caller)),
+            false => Err(insufficient_scope()),
+        }))
     }
 }
 

@@ -5,17 +5,19 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
+use futures_util::future::{Ready, ready};
 use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::input::StrictHandling;
 use crate::problem::Code;
+use crate::rate_limit;
 
 /// The longest URL, in bytes, path and query. The framework holds none that is longer than 65,534 and
 /// answers those itself.
@@ -40,6 +42,7 @@ pub(crate) async fn envelope(
         request.head_mut().method = Method::GET;
     }
 
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let answer = if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > MAX_URL) {
         Ok(request.error_response(uri_too_long()))
     } else {
@@ -56,6 +59,9 @@ pub(crate) async fn envelope(
                 response = response.into_response(failure);
             }
             add_headers(response.headers_mut(), &request_id, is_api);
+            if is_api {
+                rate_limit::add_headers(&mut response);
+            }
             if response.request().extensions().contains::<StrictHandling>() {
                 add_strict_headers(response.headers_mut());
             }
@@ -81,6 +87,25 @@ pub(crate) async fn envelope(
         ""
     );
     answer
+}
+
+/// In the arguments of a handler: the id of the request.
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+impl FromRequest for RequestId {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.extensions().get::<Self>().map(|id| Self(id.0.clone()));
+        ready(id.ok_or_else(|| ApiError::internal("a request without the envelope")))
+    }
 }
 
 /// The caller's id where it is one (`[A-Za-z0-9._-]{1,64}`), else a new one that sorts by time.

@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use customers_domain::{CreateError, RepositoryError, Rule, Violations};
+use customers_domain::{RepositoryError, Rule, Violations, WriteError};
 
 use crate::problem::{Code, Conflict, FieldErrors, Problem};
 
@@ -21,14 +21,23 @@ pub(crate) struct ApiError {
     conflict: Option<Conflict>,
     /// The methods that a 405 names.
     allow: Option<String>,
+    /// When a further try may help, in seconds.
+    pub retry_after: Option<u64>,
     /// For the log, never for the client.
     pub cause: Option<Cause>,
 }
 
 impl ApiError {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { code, message, errors: None, conflict: None, allow: None, cause: None }
+        Self {
+            code,
+            message: message.into(),
+            errors: None,
+            conflict: None,
+            allow: None,
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {
@@ -44,9 +53,32 @@ impl ApiError {
         Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, message) }
     }
 
+    /// Too many attempts: the next after so many seconds.
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let error = Self::new(Code::TooManyRequests, "Too Many Attempts.");
+        Self { retry_after: Some(seconds), ..error }
+    }
+
+    /// What cannot be done at the moment.
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        Self {
+            retry_after: Some(1),
+            cause: Some(cause.into()),
+            ..Self::new(
+                Code::Unavailable,
+                "The service cannot answer at the moment. Try again in a second.",
+            )
+        }
+    }
+
     /// The failure that these fields are at fault for: at least one.
     pub fn validation(errors: FieldErrors) -> Self {
         Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()
+    }
+
+    /// The failure that a field is at fault for by breaking this rule.
+    pub fn of_field(name: &str, rule: Rule) -> Self {
+        Self::validation([(name.to_owned(), vec![sentence(name, &rule.to_string())])].into())
     }
 
     /// Says the first of the field errors, and how many more there are.
@@ -77,7 +109,8 @@ impl ApiError {
     pub fn render(&self, request_id: &str, as_problem_json: bool) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
         let challenge = match self.code {
-            Code::Unauthenticated => Some(r#"Bearer realm="customers""#),
+            // A 401 has a challenge (RFC 9110 §15.5.2), and there is no scheme of its own for this.
+            Code::Unauthenticated | Code::InvalidCredentials => Some(r#"Bearer realm="customers""#),
             Code::InvalidToken => Some(r#"Bearer realm="customers", error="invalid_token""#),
             Code::InsufficientScope => {
                 Some(r#"Bearer realm="customers", error="insufficient_scope", scope="write""#)
@@ -90,8 +123,8 @@ impl ApiError {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        if self.code == Code::Unavailable {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
         let content_type =
             if as_problem_json { "application/problem+json" } else { "application/json" };
@@ -135,22 +168,22 @@ impl ResponseError for ApiError {
 impl From<RepositoryError> for ApiError {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::Unavailable(cause) => Self {
-                cause: Some(cause),
-                ..Self::new(
-                    Code::Unavailable,
-                    "The service cannot answer at the moment. Try again in a second.",
-                )
-            },
+            RepositoryError::Unavailable(cause) => Self::unavailable(cause),
             RepositoryError::Internal(cause) => Self::internal(cause),
         }
     }
 }
 
-impl From<CreateError> for ApiError {
-    fn from(error: CreateError) -> Self {
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
         match error {
-            CreateError::AccountTaken { id, deleted } => {
+            WriteError::NotFound => Self::not_found("There is no such customer."),
+            WriteError::PreconditionFailed => Self::new(
+                Code::PreconditionFailed,
+                "The customer is not as the request expects it to be. Get it again, and decide anew.",
+            ),
+            WriteError::Incomplete(violations) => Self::validation(field_errors(&violations)),
+            WriteError::AccountTaken { id, deleted } => {
                 let sentence = "The customer account has already been taken.";
                 let code = if deleted { Code::AccountDeleted } else { Code::AccountTaken };
                 let errors = [("customerAccount".into(), vec![sentence.into()])];
@@ -160,7 +193,19 @@ impl From<CreateError> for ApiError {
                     ..Self::new(code, sentence)
                 }
             }
-            CreateError::Repository(error) => error.into(),
+            WriteError::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for another request. Use a new one.",
+            ),
+            WriteError::KeyInProgress => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    Code::IdempotencyInProgress,
+                    "The request of this Idempotency-Key is still being answered. Try again in a \
+                     second.",
+                )
+            },
+            WriteError::Repository(error) => error.into(),
         }
     }
 }
@@ -170,13 +215,15 @@ pub(crate) fn field_errors(violations: &Violations) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for violation in violations {
         let name = violation.attribute.name;
-        errors.entry(name.into()).or_default().push(sentence(name, violation.rule));
+        let sentence = sentence(name, &violation.rule.to_string());
+        errors.entry(name.into()).or_default().push(sentence);
     }
     errors
 }
 
-fn sentence(name: &str, rule: Rule) -> String {
-    format!("The {} field {rule}.", in_words(name))
+/// What is said of a field, such as that it "is required".
+pub(crate) fn sentence(name: &str, what: &str) -> String {
+    format!("The {} field {what}.", in_words(name))
 }
 
 /// A wire name in words: `customerAccount` is "customer account", `chargeVAT` "charge vat".

@@ -1,20 +1,26 @@
 //! What a client sent, from query and body, and how leniently it is read.
 
 mod body;
-mod lenient;
+mod credentials;
+pub(crate) mod lenient;
 
 use std::borrow::Cow;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use customers_domain::{ATTRIBUTES, NewCustomer};
+use customers_domain::{
+    Attribute, CustomerAccount, CustomerChanges, CustomerId, Kind, NewCustomer, Rule, Value,
+    Violations,
+};
 use futures_util::future::LocalBoxFuture;
 use indexmap::IndexMap;
 use percent_encoding::percent_decode;
 
-use crate::error::{ApiError, field_errors, in_words};
+use crate::error::{ApiError, field_errors, sentence};
 use crate::problem::FieldErrors;
+
+pub(crate) use credentials::Credentials;
 
 /// A value as it was sent, before anybody knows what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,18 +81,59 @@ impl Input {
     ///
     /// A validation failure that tells everything that is wrong.
     pub fn new_customer(&self) -> Result<NewCustomer, ApiError> {
-        let mut values = Vec::new();
-        let mut other_errors = FieldErrors::new();
+        self.read().into(NewCustomer::from_values)
+    }
+
+    /// The changes that were sent for the customer of this id, which they may repeat.
+    ///
+    /// # Errors
+    ///
+    /// A validation failure that tells everything that is wrong.
+    pub fn changes_of(&self, id: Option<CustomerId>) -> Result<CustomerChanges, ApiError> {
+        let mut given = self.read();
+        if let (Some(id), Some(raw)) = (id, self.parameters.get("id"))
+            && !lenient::is_id_or_nothing(raw, id)
+        {
+            given.refuse("id", "must be the id in the path");
+        }
+        given.into(CustomerChanges::from_values)
+    }
+
+    /// The changes that were sent for the customer of this account, which they may repeat, in
+    /// whatever spelling.
+    ///
+    /// # Errors
+    ///
+    /// A validation failure that tells everything that is wrong.
+    pub fn changes_of_account(
+        &self,
+        account: Option<&CustomerAccount>,
+    ) -> Result<CustomerChanges, ApiError> {
+        let mut given = self.read();
+        let is_account = |(attribute, _): &mut (&Attribute, _)| attribute.kind == Kind::Account;
+        for (_, repeated) in given.values.extract_if(.., is_account).collect::<Vec<_>>() {
+            match repeated.and_then(|value| match value {
+                Value::Text(text) => CustomerAccount::new(&text),
+                _ => Err(Rule::Required),
+            }) {
+                Err(rule) => given.refuse("customerAccount", &rule.to_string()),
+                Ok(repeated) if account.is_some_and(|it| it.key() != repeated.key()) => {
+                    given.refuse("customerAccount", "must be the account in the path");
+                }
+                Ok(_) => {}
+            }
+        }
+        given.into(CustomerChanges::from_values)
+    }
+
+    fn read(&self) -> Given<'_> {
+        let mut given = Given::default();
         let mut unknown = Vec::new();
         for (name, raw) in &self.parameters {
-            let attribute = ATTRIBUTES.iter().find(|attribute| attribute.name == name);
-            match (attribute, raw) {
-                (_, Raw::File) => {
-                    let sentence = format!("The {} field must not be a file.", in_words(name));
-                    other_errors.insert(name.clone(), vec![sentence]);
-                }
+            match (Attribute::named(name), raw) {
+                (_, Raw::File) => given.refuse(name, "must not be a file"),
                 (Some(attribute), raw) => {
-                    values.push((attribute, lenient::read(attribute.kind, raw)));
+                    given.values.push((attribute, lenient::read(attribute.kind, raw)));
                 }
                 (None, _) if READ_ONLY.contains(&name.as_str()) => {}
                 (None, _) => unknown.push(name),
@@ -94,21 +141,58 @@ impl Input {
         }
         if self.is_strict {
             for name in unknown {
-                let sentence = format!("The {} field is unknown.", in_words(name));
-                other_errors.insert(name.clone(), vec![sentence]);
+                given.refuse(name, "is unknown");
             }
         } else if !unknown.is_empty() {
             log::debug!("ignored unknown parameters: {unknown:?}");
         }
+        given
+    }
+}
 
-        let new = NewCustomer::from_values(values);
-        let mut errors = new.as_ref().err().map(field_errors).unwrap_or_default();
+/// What was sent: values, or the rules that they break by not being readable, and what else is wrong.
+#[derive(Default)]
+struct Given<'a> {
+    values: Vec<(&'static Attribute, Result<Value<'a>, Rule>)>,
+    errors: FieldErrors,
+}
+
+impl<'a> Given<'a> {
+    /// Says of a field what is wrong with it.
+    fn refuse(&mut self, name: &str, what: &str) {
+        self.errors.insert(name.to_owned(), vec![sentence(name, what)]);
+    }
+
+    /// What is made of the values, unless anything is wrong.
+    fn into<T>(
+        self,
+        of_values: impl FnOnce(
+            Vec<(&'static Attribute, Result<Value<'a>, Rule>)>,
+        ) -> Result<T, Violations>,
+    ) -> Result<T, ApiError> {
+        let made = of_values(self.values);
+        let mut errors = made.as_ref().err().map(field_errors).unwrap_or_default();
         // A file where a required text belongs is one error and not two.
-        errors.extend(other_errors);
-        match new {
-            Ok(new) if errors.is_empty() => Ok(new),
+        errors.extend(self.errors);
+        match made {
+            Ok(made) if errors.is_empty() => Ok(made),
             _ => Err(ApiError::validation(errors)),
         }
+    }
+}
+
+/// In the arguments of a handler that takes no parameters: a body that is sent all the same is let
+/// in, within the limits, and not looked at.
+pub(crate) struct IgnoredBody;
+
+impl FromRequest for IgnoredBody {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move { body::collect(&request, payload).await.map(|_| Self) })
     }
 }
 
@@ -117,20 +201,28 @@ pub(crate) fn query(request: &HttpRequest) -> Result<Parameters, ApiError> {
     parse_pairs(request.query_string().as_bytes())
 }
 
-/// Reads `application/x-www-form-urlencoded` (WHATWG URL Standard, section 5.1), but refuses what is
-/// not UTF-8 instead of replacing it.
 fn parse_pairs(pairs: &[u8]) -> Result<Parameters, ApiError> {
     let mut parameters = Parameters::new();
-    for pair in pairs.split(|&b| b == b'&').filter(|pair| !pair.is_empty()) {
-        let mut halves = pair.splitn(2, |&b| b == b'=');
-        let name = decode_pair(halves.next().unwrap_or_default())?;
-        let value = decode_pair(halves.next().unwrap_or_default())?;
+    for pair in split_pairs(pairs) {
+        let (name, value) = decode_pair(pair)?;
         insert(&mut parameters, name, Raw::Text(value));
     }
     Ok(parameters)
 }
 
-fn decode_pair(half: &[u8]) -> Result<String, ApiError> {
+/// The pairs of `application/x-www-form-urlencoded` (WHATWG URL Standard, section 5.1), encoded.
+pub(crate) fn split_pairs(pairs: &[u8]) -> impl Iterator<Item = &[u8]> {
+    pairs.split(|&b| b == b'&').filter(|pair| !pair.is_empty())
+}
+
+/// The name and the value of a pair. What is not UTF-8 is refused instead of replaced.
+pub(crate) fn decode_pair(pair: &[u8]) -> Result<(String, String), ApiError> {
+    let mut halves = pair.splitn(2, |&b| b == b'=');
+    let mut half = || decode_half(halves.next().unwrap_or_default());
+    Ok((half()?, half()?))
+}
+
+fn decode_half(half: &[u8]) -> Result<String, ApiError> {
     let spaced: Cow<'_, [u8]> = if half.contains(&b'+') {
         half.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect::<Vec<_>>().into()
     } else {

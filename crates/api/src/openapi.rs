@@ -1,26 +1,27 @@
-//! The OpenAPI document: what is common to the descriptions above the handlers, made of the domain's
-//! attributes and of the table of codes.
+//! The OpenAPI document: the descriptions above the handlers, put together with what is common to
+//! them.
 
-use std::collections::BTreeMap;
+mod answers;
+mod examples;
+mod failures;
+mod parameters;
+mod schemas;
+
 use std::sync::LazyLock;
 
 use actix_web::App;
-use customers_domain::{
-    ATTRIBUTES, Attribute, CustomerAccount, CustomerId, Kind, NewCustomer, Timestamp, Value,
-};
-use serde_json::json;
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, KnownFormat, RefOr, Required, Response, ResponseBuilder};
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 
-use crate::envelope::uri_too_long;
-use crate::error::{ApiError, field_errors};
-use crate::problem::{Code, Problem};
+pub(crate) use answers::*;
+pub(crate) use examples::{changes_example, customer_input_example};
+pub(crate) use failures::*;
+pub(crate) use parameters::*;
+pub(crate) use schemas::{CustomerChanges, CustomerInput};
+
+use crate::problem::Problem;
 use crate::routes::routes;
 
 #[derive(OpenApi)]
@@ -29,7 +30,9 @@ use crate::routes::routes;
         title = "Customers API",
         description = "Who the customers are: created, and looked up by id or by account.\n\n\
             Every call needs a token, `Authorization: Bearer cus_…`, made on the command line with \
-            `customers token create --name NAME`.\n\n\
+            `customers token create --name NAME`, or by logging in.\n\n\
+            Where the service limits requests, every answer under `/api` has `X-RateLimit-Limit` and \
+            `X-RateLimit-Remaining`, and a 429 has `X-RateLimit-Reset`, in Unix seconds.\n\n\
             Every failure has the same body, `Problem`. With `Accept: application/problem+json` it \
             comes under the media type of RFC 9457.\n\n\
             Every answer has an `X-Request-Id`: the caller's, where it is 1 to 64 characters of \
@@ -38,10 +41,22 @@ use crate::routes::routes;
     servers((url = "/", description = "This server")),
     tags(
         (name = "customers", description = "The customers."),
+        (name = "login", description = "Tokens for people."),
+        (name = "service", description = "The service itself."),
         (name = "health", description = "Whether the service works."),
         (name = "documentation", description = "This document."),
     ),
-    components(schemas(Problem)),
+    components(schemas(
+        Problem,
+        schemas::Customer,
+        schemas::FoundCustomer,
+        schemas::CreatedCustomer,
+        schemas::CustomerPage,
+        schemas::PageLink,
+        schemas::CustomerCursorPage,
+        schemas::HistoryPage,
+        schemas::HistoryEntry,
+    )),
     modifiers(&Token),
 )]
 struct Base;
@@ -61,16 +76,24 @@ impl Modify for Token {
     }
 }
 
+/// What is to be said of every body.
+const BODY: &str = "The same parameters as in the query. Text is trimmed, and empty text is null. Text \
+                    may be sent as a number, numbers and booleans as text (`\"1\"`, `\"true\"`, \
+                    `\"on\"`, `\"yes\"`).";
+
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
     let app = App::new().into_utoipa_app().openapi(Base::openapi()).configure(routes);
     let (_, mut document) = app.split_for_parts();
     // The macro makes one of nothing where the package names none.
     document.info.license = None;
     for item in document.paths.paths.values_mut() {
-        // Everything may stand in the query, which the annotations have no word for.
-        let body = item.post.as_mut().and_then(|operation| operation.request_body.as_mut());
-        if let Some(RefOr::T(body)) = body {
-            body.required = Some(Required::False);
+        let writes = [&mut item.post, &mut item.put, &mut item.patch].into_iter().flatten();
+        for body in writes.filter_map(|operation| operation.request_body.as_mut()) {
+            if let RefOr::T(body) = body {
+                // Everything may stand in the query, which the annotations have no word for.
+                body.required = Some(Required::False);
+                body.description = Some(BODY.into());
+            }
         }
     }
     document
@@ -119,329 +142,6 @@ pub(crate) fn allowed_methods(path: &str) -> Option<String> {
     Some(allowed.join(", "))
 }
 
-/// A customer, as it is answered.
-pub(crate) struct Customer;
-
-/// A customer, as it is sent.
-pub(crate) struct CustomerInput;
-
-impl ToSchema for Customer {}
-
-impl PartialSchema for Customer {
-    fn schema() -> RefOr<Schema> {
-        let moment = |description: &str, types: SchemaType| {
-            ObjectBuilder::new()
-                .schema_type(types)
-                .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-                .description(Some(description))
-        };
-        let id = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .minimum(Some(1))
-            .maximum(Some(CustomerId::MAX.get()))
-            .description(Some("The number that the registry gave it, never given to another."));
-        let mut schema = ObjectBuilder::new()
-            .description(Some("A customer, as it is answered. Every property is always there."))
-            .property("id", id)
-            .required("id");
-        for attribute in ATTRIBUTES {
-            let property =
-                kind_schema(attribute, attribute.nullable).description(Some(attribute.meaning));
-            schema = schema.property(attribute.name, property).required(attribute.name);
-        }
-        schema
-            .property("created_at", moment("When it was created, in UTC.", Type::String.into()))
-            .required("created_at")
-            .property(
-                "updated_at",
-                moment("When it was last changed, in UTC.", Type::String.into()),
-            )
-            .required("updated_at")
-            .property(
-                "deleted_at",
-                moment(
-                    "When it was deleted; null unless it is.",
-                    SchemaType::from_iter([Type::String, Type::Null]),
-                ),
-            )
-            .required("deleted_at")
-            .into()
-    }
-}
-
-impl ToSchema for CustomerInput {}
-
-impl PartialSchema for CustomerInput {
-    fn schema() -> RefOr<Schema> {
-        let mut schema = ObjectBuilder::new().description(Some(
-            "A customer, as it is sent. What is not given takes its default. Properties that are \
-             not listed are ignored, unless the request says `Prefer: handling=strict`.",
-        ));
-        for attribute in ATTRIBUTES {
-            let property = input_schema(attribute).description(Some(input_meaning(attribute)));
-            schema = schema.property(attribute.name, property);
-            if attribute.required() {
-                schema = schema.required(attribute.name);
-            }
-        }
-        schema.into()
-    }
-}
-
-fn kind_type(kind: Kind) -> Type {
-    match kind {
-        Kind::Text { .. } | Kind::Account => Type::String,
-        Kind::Integer { .. } => Type::Integer,
-        Kind::Boolean => Type::Boolean,
-    }
-}
-
-/// Kind and limits of an attribute.
-fn kind_schema(attribute: &Attribute, nullable: bool) -> ObjectBuilder {
-    let kind = kind_type(attribute.kind);
-    let schema = ObjectBuilder::new().schema_type(if nullable {
-        SchemaType::from_iter([kind, Type::Null])
-    } else {
-        kind.into()
-    });
-    match attribute.kind {
-        Kind::Text { min_chars, max_chars } => {
-            let min = (min_chars > 0).then_some(min_chars as usize);
-            schema.min_length(min).max_length(Some(max_chars as usize))
-        }
-        Kind::Account => schema.min_length(Some(1)).max_length(Some(255)),
-        Kind::Integer { min } => {
-            let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
-            schema.format(Some(format)).minimum(Some(min)).maximum(Some(i32::MAX))
-        }
-        Kind::Boolean => schema,
-    }
-}
-
-/// The same with the default, where there is one.
-fn input_schema(attribute: &Attribute) -> ObjectBuilder {
-    let schema = kind_schema(attribute, attribute.nullable);
-    match attribute.default() {
-        Value::Null => schema,
-        _ if attribute.required() => schema,
-        default => schema.default(Some(json!(default))),
-    }
-}
-
-/// What it is for, and what happens where it is not given.
-fn input_meaning(attribute: &Attribute) -> String {
-    match attribute.kind {
-        Kind::Account => format!("{} Made where it is not given.", attribute.meaning),
-        _ => attribute.meaning.to_owned(),
-    }
-}
-
-/// The attributes as parameters of the query.
-pub(crate) struct CustomerQuery;
-
-impl IntoParams for CustomerQuery {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let parameter = |attribute: &'static Attribute| {
-            let schema = input_schema(attribute).schema_type(kind_type(attribute.kind));
-            let note = if attribute.required() { " Required, here or in the body." } else { "" };
-            ParameterBuilder::new()
-                .name(attribute.name)
-                .parameter_in(ParameterIn::Query)
-                .required(Required::False)
-                .description(Some(input_meaning(attribute) + note))
-                .schema(Some(schema))
-                .build()
-        };
-        let prefer = ParameterBuilder::new()
-            .name("Prefer")
-            .parameter_in(ParameterIn::Header)
-            .required(Required::False)
-            .description(Some(
-                "`handling=strict` (RFC 7240) refuses parameters that are not listed here.",
-            ))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-            .build();
-        ATTRIBUTES.iter().map(parameter).chain([prefer]).collect()
-    }
-}
-
-/// `{customer}` on a read.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct CustomerPath {
-    /// The id, or an account that does not look like one.
-    #[param(example = "1")]
-    #[allow(dead_code)]
-    customer: String,
-}
-
-/// `{customerAccount}`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Path, rename_all = "camelCase")]
-pub(crate) struct AccountPath {
-    /// The account, in any case.
-    #[param(example = "CL000001")]
-    #[allow(dead_code)]
-    customer_account: String,
-}
-
-/// The documented parameter that names the customer a second time.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(crate) struct AccountQuery {
-    /// The account of the customer that is asked for.
-    // Without an example: the page would send that along.
-    #[param(required = false)]
-    #[allow(dead_code)]
-    customer_account: String,
-}
-
-/// A set of failures, by what each is an example of.
-macro_rules! failures {
-    ($( $(#[$doc:meta])* $name:ident = $examples:expr; )+) => {
-        $(
-            $(#[$doc])*
-            pub(crate) struct $name;
-
-            impl IntoResponses for $name {
-                fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    responses(&$examples)
-                }
-            }
-        )+
-    };
-}
-
-failures! {
-    /// Of every read.
-    ReadFailures = common();
-    /// Of every write.
-    WriteFailures = {
-        let mut examples = common();
-        examples.extend([
-            ApiError::new(
-                Code::InsufficientScope,
-                "This token may only read. Use one of scope write.",
-            ),
-            ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB."),
-            ApiError::new(Code::UnsupportedMediaType, "Send Content-Type: application/json."),
-            invalid_customer(),
-        ]);
-        examples
-    };
-    /// Where no such customer may be there.
-    NotFoundFailure = [ApiError::not_found("No customer has the account CL000001.")];
-    /// Where an account is given to a customer.
-    AccountTakenFailures = [false, true].map(|deleted| {
-        let id = CustomerId::MIN;
-        ApiError::from(customers_domain::CreateError::AccountTaken { id, deleted })
-    });
-    /// Of what needs no token and no database.
-    OpenFailures = [uri_too_long(), ApiError::internal("")];
-    /// Where the database is needed and nothing else can fail.
-    UnavailableFailure = [unavailable()];
-}
-
-fn common() -> Vec<ApiError> {
-    vec![
-        ApiError::malformed("The request is not valid UTF-8."),
-        ApiError::new(Code::Unauthenticated, "Unauthenticated."),
-        ApiError::new(Code::InvalidToken, "Unauthenticated."),
-        uri_too_long(),
-        ApiError::new(Code::ServerError, "Server Error"),
-        unavailable(),
-    ]
-}
-
-fn unavailable() -> ApiError {
-    customers_domain::RepositoryError::Unavailable("".into()).into()
-}
-
-fn invalid_customer() -> ApiError {
-    let nameless = NewCustomer { brand_id: 0, ..NewCustomer::default() };
-    let errors = nameless.check().err().map(|violations| field_errors(&violations));
-    ApiError::validation(errors.unwrap_or_default())
-}
-
-/// One response for each status, with an example for each of its codes.
-fn responses(examples: &[ApiError]) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status = BTreeMap::<u16, Vec<&ApiError>>::new();
-    for example in examples {
-        by_status.entry(example.code.status()).or_default().push(example);
-    }
-    let response = |(status, examples): (u16, Vec<&ApiError>)| {
-        (status.to_string(), RefOr::T(failure(status, &examples)))
-    };
-    by_status.into_iter().map(response).collect()
-}
-
-fn failure(status: u16, examples: &[&ApiError]) -> Response {
-    let example = |error: &&ApiError| {
-        let body = json!(error.problem("0198d5a9c0de7c1f8b1d2a3e4f506172"));
-        let example = ExampleBuilder::new().summary(error.message.as_str()).value(Some(body));
-        (error.code.as_str(), example.build())
-    };
-    let content = || {
-        ContentBuilder::new()
-            .schema(Some(utoipa::openapi::Ref::from_schema_name("Problem")))
-            .examples_from_iter(examples.iter().map(example))
-            .build()
-    };
-    let title = examples.first().map_or("", |error| error.code.title());
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    let mut response = ResponseBuilder::new()
-        .description(format!("{title}."))
-        .content("application/json", content())
-        .content("application/problem+json", content());
-    let header = match status {
-        401 | 403 => {
-            Some(("WWW-Authenticate", "What is wrong with the token (RFC 6750 §3).", text))
-        }
-        503 => {
-            let seconds = ObjectBuilder::new().schema_type(Type::Integer);
-            Some(("Retry-After", "Seconds to wait before the next try.", seconds))
-        }
-        _ => None,
-    };
-    if let Some((name, description, schema)) = header {
-        let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description));
-        response = response.header(name, header.build());
-    }
-    response.build()
-}
-
-fn example() -> NewCustomer {
-    NewCustomer {
-        customer_account: CustomerAccount::new("CL000001").ok(),
-        name: "Société Générale de Téléphonie".into(),
-        registration_number: Some("83210417500012".into()),
-        company_type: Some("SAS".into()),
-        main_address_line1: Some("12 rue de la Paix".into()),
-        main_address_city: Some("Paris".into()),
-        main_address_country: Some("FR".into()),
-        ..NewCustomer::default()
-    }
-}
-
-/// What the document shows as an answer.
-pub(crate) fn customer_example() -> Option<customers_domain::Customer> {
-    let new = example();
-    let account = new.customer_account.clone()?;
-    let created_at = Timestamp::from_micros(1_785_840_147_000_000)?;
-    Some(new.into_customer(CustomerId::MIN, account, created_at))
-}
-
-/// What the document shows as a body. Without an account: the page sends it, and may do so twice.
-pub(crate) fn customer_input_example() -> serde_json::Value {
-    let defaults = json!(NewCustomer::default());
-    let mut example = json!(NewCustomer { customer_account: None, ..example() });
-    if let Some(members) = example.as_object_mut() {
-        members.retain(|name, value| defaults[name] != *value);
-    }
-    example
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,8 +149,10 @@ mod tests {
     #[test]
     fn a_path_of_the_document_names_its_methods() {
         let allowed = |path| allowed_methods(path);
-        assert_eq!(allowed("/api/v1/customers").as_deref(), Some("POST"));
-        assert_eq!(allowed("/api/v1/customers/a%2Fb").as_deref(), Some("GET, HEAD"));
+        assert_eq!(allowed("/api/v1/customers").as_deref(), Some("GET, HEAD, POST"));
+        assert_eq!(allowed("/api/v1/customers/search").as_deref(), Some("GET, HEAD"));
+        let customer = allowed("/api/v1/customers/a%2Fb");
+        assert_eq!(customer.as_deref(), Some("GET, HEAD, PUT, PATCH, DELETE"));
         assert_eq!(allowed("/health/live").as_deref(), Some("GET, HEAD"));
         assert_eq!(allowed("/api/v1/customers/1/2"), None);
         assert_eq!(allowed("/api/v1/customers/"), None);

@@ -32,20 +32,28 @@ macro_rules! codes {
 }
 
 codes! {
-    MalformedRequest     400 "malformed_request"      "Bad Request";
-    Unauthenticated      401 "unauthenticated"        "Unauthorized";
-    InvalidToken         401 "invalid_token"          "Unauthorized";
-    InsufficientScope    403 "insufficient_scope"     "Forbidden";
-    NotFound             404 "not_found"              "Not Found";
-    MethodNotAllowed     405 "method_not_allowed"     "Method Not Allowed";
-    AccountTaken         409 "account_taken"          "Conflict";
-    AccountDeleted       409 "account_deleted"        "Conflict";
-    PayloadTooLarge      413 "payload_too_large"      "Content Too Large";
-    UriTooLong           414 "uri_too_long"           "URI Too Long";
-    UnsupportedMediaType 415 "unsupported_media_type" "Unsupported Media Type";
-    ValidationFailed     422 "validation_failed"      "Unprocessable Content";
-    ServerError          500 "server_error"           "Internal Server Error";
-    Unavailable          503 "unavailable"            "Service Unavailable";
+    MalformedRequest      400 "malformed_request"       "Bad Request";
+    InvalidCursor         400 "invalid_cursor"          "Bad Request";
+    InvalidFilter         400 "invalid_filter"          "Bad Request";
+    InvalidSort           400 "invalid_sort"            "Bad Request";
+    Unauthenticated       401 "unauthenticated"         "Unauthorized";
+    InvalidToken          401 "invalid_token"           "Unauthorized";
+    InvalidCredentials    401 "invalid_credentials"     "Unauthorized";
+    InsufficientScope     403 "insufficient_scope"      "Forbidden";
+    NotFound              404 "not_found"               "Not Found";
+    MethodNotAllowed      405 "method_not_allowed"      "Method Not Allowed";
+    AccountTaken          409 "account_taken"           "Conflict";
+    AccountDeleted        409 "account_deleted"         "Conflict";
+    IdempotencyInProgress 409 "idempotency_in_progress" "Conflict";
+    PreconditionFailed    412 "precondition_failed"     "Precondition Failed";
+    PayloadTooLarge       413 "payload_too_large"       "Content Too Large";
+    UriTooLong            414 "uri_too_long"            "URI Too Long";
+    UnsupportedMediaType  415 "unsupported_media_type"  "Unsupported Media Type";
+    ValidationFailed      422 "validation_failed"       "Unprocessable Content";
+    IdempotencyKeyReused  422 "idempotency_key_reused"  "Unprocessable Content";
+    TooManyRequests       429 "too_many_requests"       "Too Many Requests";
+    ServerError           500 "server_error"            "Internal Server Error";
+    Unavailable           503 "unavailable"             "Service Unavailable";
 }
 
 impl Code {

@@ -8,18 +8,41 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
 use crate::auth::require_token;
+use crate::customers::{history, lists, reading, writing};
 use crate::envelope::envelope;
 use crate::error::ApiError;
-use crate::{Api, customers, docs, health, openapi};
+use crate::rate_limit::rate_limit;
+use crate::{Api, docs, health, login, openapi, version};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(
             scope("/api/v1")
+                .wrap(from_fn(rate_limit))
+                // What is wrapped around later comes first.
                 .wrap(from_fn(require_token))
-                .service(customers::create)
-                .service(customers::get)
-                .service(customers::get_by_account),
+                .service(lists::list)
+                .service(writing::create)
+                .service(lists::search)
+                // No customer is called so here, and another method is none of this path.
+                .route("/customers/search", web::route().to(no_route))
+                .service(reading::get)
+                .service(writing::update)
+                .service(writing::put)
+                .service(writing::delete)
+                .service(writing::restore)
+                .service(history::history)
+                .service(reading::get_by_account)
+                .service(writing::upsert),
+        )
+        .service(
+            scope("/api/logout")
+                .wrap(from_fn(rate_limit))
+                .wrap(from_fn(require_token))
+                .service(login::logout),
+        )
+        .service(
+            scope("/api").wrap(from_fn(rate_limit)).service(login::login).service(version::version),
         )
         .service(health::live)
         .service(health::ready)
@@ -42,6 +65,9 @@ pub fn app(
     let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
     app.app_data(web::Data::from(api.customers.clone()))
         .app_data(web::Data::from(api.authenticator.clone()))
+        .app_data(web::Data::from(api.logins.clone()))
+        .app_data(web::Data::from(api.rate_limiter.clone()))
+        .app_data(web::Data::from(api.settings.clone()))
         .default_service(web::to(no_route))
         .wrap(NormalizePath::trim())
         .wrap(from_fn(envelope))

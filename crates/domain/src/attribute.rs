@@ -1,13 +1,18 @@
 //! What is known of each settable attribute of a customer, and the values it may take.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use validator::{ValidateLength, ValidateNonControlCharacter, ValidateRange};
+use validator::{ValidateEmail, ValidateLength, ValidateNonControlCharacter, ValidateRange};
 
 use crate::account::CustomerAccount;
-use crate::customer::{Customer, NewCustomer};
+use crate::customer::{ATTRIBUTES, Customer, NewCustomer};
 use crate::rule::Rule;
 use crate::text::trim;
+
+/// The most characters of an ordinary text.
+pub(crate) const MAX_CHARS: u64 = 255;
 
 /// The kind of an attribute, with its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,13 @@ pub enum Kind {
         /// The most characters.
         max_chars: u64,
     },
+    /// Text of so many characters that may have several lines: tabs and line breaks are allowed.
+    Lines {
+        /// The most characters.
+        max_chars: u64,
+    },
+    /// Text of up to 255 characters with one or more e-mail addresses, split by `;` or `,`.
+    Emails,
     /// The account, text with further rules: see [`CustomerAccount`].
     Account,
     /// A signed 32-bit number.
@@ -32,14 +44,23 @@ pub enum Kind {
 
 impl Kind {
     /// Text of up to 255 characters.
-    pub(crate) const TEXT: Self = Self::Text { min_chars: 0, max_chars: 255 };
+    pub(crate) const TEXT: Self = Self::Text { min_chars: 0, max_chars: MAX_CHARS };
     /// Text of 1 to 255 characters.
-    pub(crate) const REQUIRED_TEXT: Self = Self::Text { min_chars: 1, max_chars: 255 };
+    pub(crate) const REQUIRED_TEXT: Self = Self::Text { min_chars: 1, max_chars: MAX_CHARS };
+
+    /// The most characters of a text; `None` for what is none.
+    pub fn max_chars(self) -> Option<u64> {
+        match self {
+            Self::Text { max_chars, .. } | Self::Lines { max_chars } => Some(max_chars),
+            Self::Emails | Self::Account => Some(MAX_CHARS),
+            Self::Integer { .. } | Self::Boolean => None,
+        }
+    }
 
     /// The rule that a value of another kind breaks.
     pub fn rule(self) -> Rule {
         match self {
-            Self::Text { .. } | Self::Account => Rule::Text,
+            Self::Text { .. } | Self::Lines { .. } | Self::Emails | Self::Account => Rule::Text,
             Self::Integer { .. } => Rule::Integer,
             Self::Boolean => Rule::Boolean,
         }
@@ -50,6 +71,15 @@ impl Kind {
         match (self, value) {
             (Self::Text { min_chars, max_chars }, Value::Text(text)) => {
                 broken_by_text(text, min_chars, max_chars)
+            }
+            (Self::Lines { max_chars }, Value::Text(text)) => {
+                let is_line_break = |c| matches!(c, '\t' | '\n' | '\r');
+                broken_by_text(&text.replace(is_line_break, " "), 0, max_chars)
+            }
+            (Self::Emails, Value::Text(text)) => {
+                let mut broken = broken_by_text(text, 0, MAX_CHARS);
+                broken.extend((!are_emails(text)).then_some(Rule::Emails));
+                broken
             }
             (Self::Integer { min }, Value::Integer(number)) => {
                 let is_in_range = number.validate_range(Some(min), None, None, None);
@@ -74,6 +104,13 @@ pub(crate) fn broken_by_text(text: &str, min_chars: u64, max_chars: u64) -> Vec<
     rules.into_iter().filter(|(is_kept, _)| !is_kept).map(|(_, rule)| rule).collect()
 }
 
+/// Whether the text is one or more e-mail addresses (as HTML's forms take them), split by `;` or `,`.
+fn are_emails(text: &str) -> bool {
+    let addresses = text.split([';', ',']).map(trim).filter(|address| !address.is_empty());
+    let mut addresses = addresses.peekable();
+    addresses.peek().is_some() && addresses.all(|address| address.validate_email())
+}
+
 /// The value of one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(untagged))]
@@ -88,6 +125,18 @@ pub enum Value<'a> {
     Boolean(bool),
 }
 
+impl Value<'_> {
+    /// The same without a borrow.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Integer(number) => Value::Integer(number),
+            Self::Boolean(boolean) => Value::Boolean(boolean),
+        }
+    }
+}
+
 /// A settable attribute of a customer: all that input decoding, validation and documentation need
 /// to know of it. [`ATTRIBUTES`](crate::ATTRIBUTES) lists them.
 #[derive(Debug)]
@@ -100,9 +149,14 @@ pub struct Attribute {
     pub meaning: &'static str,
     /// Whether a customer may have no value here.
     pub nullable: bool,
+    /// The name of its field in [`Customer`], and of its column where it has one.
+    pub field: &'static str,
+    /// Whether customers can be listed by its exact value, case and accents aside.
+    pub filtered: bool,
     pub(crate) of_new: fn(&NewCustomer) -> Value<'_>,
     pub(crate) of: fn(&Customer) -> Value<'_>,
-    pub(crate) set: fn(&mut NewCustomer, Value<'_>) -> Result<(), Rule>,
+    pub(crate) set_new: fn(&mut NewCustomer, Value<'_>) -> Result<(), Rule>,
+    pub(crate) set: fn(&mut Customer, Value<'_>) -> Result<(), Rule>,
 }
 
 impl Attribute {
@@ -115,11 +169,16 @@ impl Attribute {
     ///
     /// Null for the account: the service makes one.
     pub fn default(&self) -> Value<'static> {
-        match (self.of_new)(&NewCustomer::default()) {
-            Value::Null => Value::Null,
-            Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
-            Value::Integer(number) => Value::Integer(number),
-            Value::Boolean(boolean) => Value::Boolean(boolean),
+        (self.of_new)(&NewCustomer::default()).into_owned()
+    }
+
+    /// What null means in an update: no value, or an empty one where there is always one. `None`
+    /// where it is not allowed.
+    pub fn cleared(&self) -> Option<Value<'static>> {
+        match self.default() {
+            _ if self.nullable => Some(Value::Null),
+            Value::Text(text) if text.is_empty() && !self.required() => Some(Value::Text(text)),
+            _ => None,
         }
     }
 
@@ -128,8 +187,31 @@ impl Attribute {
         (self.of)(customer)
     }
 
+    /// Gives a customer this value, whatever the rules say of it.
+    ///
+    /// # Errors
+    ///
+    /// The rule that says of which kind the value must be.
+    pub fn set(&self, customer: &mut Customer, value: Value<'_>) -> Result<(), Rule> {
+        (self.set)(customer, value)
+    }
+
+    /// The attribute of this name, as clients use it.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        static BY_NAME: LazyLock<HashMap<&str, &Attribute>> =
+            LazyLock::new(|| ATTRIBUTES.iter().map(|it| (it.name, it)).collect());
+        BY_NAME.get(name).copied()
+    }
+
     pub(crate) fn broken(&self, customer: &NewCustomer) -> Vec<Rule> {
         self.kind.broken(&(self.of_new)(customer))
+    }
+
+    pub(crate) fn broken_by(&self, value: &Value<'_>) -> Vec<Rule> {
+        match value {
+            Value::Text(text) if self.kind == Kind::Account => CustomerAccount::broken(text),
+            value => self.kind.broken(value),
+        }
     }
 }
 

@@ -25,9 +25,22 @@ macro_rules! saved_value {
     };
 }
 
-/// Makes [`NewCustomer`], [`Customer`] and [`ATTRIBUTES`] of one list.
+macro_rules! is_filtered {
+    () => {
+        false
+    };
+    (filtered) => {
+        true
+    };
+}
+
+/// Makes [`NewCustomer`], [`Customer`] and [`ATTRIBUTES`] of one list: wire name, field, type,
+/// default, kind with its limits, `filtered` where customers are listed by it, and meaning.
 macro_rules! customer {
-    ($( $name:literal $field:ident: [$($type:tt)+] = $default:expr, $kind:expr, $meaning:literal; )+) => {
+    ($(
+        $name:literal $field:ident: [$($type:tt)+] = $default:expr, $kind:expr,
+        $($filtered:ident,)? $meaning:literal;
+    )+) => {
         /// A customer to be: what somebody who creates one may say of it.
         ///
         /// Anything can be written into the fields; [`NewCustomer::check`] tells which rules that
@@ -75,8 +88,14 @@ macro_rules! customer {
                     kind: $kind,
                     meaning: $meaning,
                     nullable: <saved!($($type)+) as Field>::NULLABLE,
+                    field: stringify!($field),
+                    filtered: is_filtered!($($filtered)?),
                     of_new: |customer| Field::get(&customer.$field),
                     of: |customer| Field::get(&customer.$field),
+                    set_new: |customer, value| {
+                        customer.$field = Field::set(value)?;
+                        Ok(())
+                    },
                     set: |customer, value| {
                         customer.$field = Field::set(value)?;
                         Ok(())
@@ -106,23 +125,29 @@ macro_rules! customer {
 }
 
 customer! {
-    "brand_id" brand_id: [i32] = 1, Kind::Integer { min: 1 },
+    "brand_id" brand_id: [i32] = 1, Kind::Integer { min: 1 }, filtered,
         "Branding attached to this customer.";
-    "representative_id" representative_id: [Option<i32>] = None, Kind::Integer { min: 1 },
+    "representative_id" representative_id: [Option<i32>] = None, Kind::Integer { min: 1 }, filtered,
         "Salesperson in charge of the customer.";
-    "customerAccount" customer_account: [Option<CustomerAccount>] = None, Kind::Account,
+    "customerAccount" customer_account: [Option<CustomerAccount>] = None, Kind::Account, filtered,
         "Account that identifies the customer, unique whatever its case.";
-    "accountsReference" accounts_reference: [Option<String>] = None, Kind::TEXT,
+    "accountsReference" accounts_reference: [Option<String>] = None, Kind::TEXT, filtered,
         "Reference in the accounting system, if different from customerAccount.";
     "name" name: [String] = String::new(), Kind::REQUIRED_TEXT,
         "Name of the customer.";
     "brand" brand: [Option<String>] = None, Kind::TEXT,
         "Trading name.";
-    "registrationNumber" registration_number: [Option<String>] = None, Kind::TEXT,
+    "mainContactFirstName" main_contact_first_name: [Option<String>] = None, Kind::TEXT,
+        "First name of the main contact.";
+    "mainContactLastName" main_contact_last_name: [Option<String>] = None, Kind::TEXT,
+        "Last name of the main contact.";
+    "registrationNumber" registration_number: [Option<String>] = None, Kind::TEXT, filtered,
         "Company registration number.";
-    "taxRegistrationNumber" tax_registration_number: [Option<String>] = None, Kind::TEXT,
+    "taxRegistrationNumber" tax_registration_number: [Option<String>] = None, Kind::TEXT, filtered,
         "Tax registration number.";
-    "type" company_type: [Option<String>] = None, Kind::TEXT,
+    "activityCode" activity_code: [Option<String>] = None, Kind::TEXT,
+        "Code of the activity in a national register.";
+    "type" company_type: [Option<String>] = None, Kind::TEXT, filtered,
         "Type of company.";
     "capital" capital: [Option<String>] = None, Kind::TEXT,
         "Share capital, in the instance's currency.";
@@ -130,15 +155,53 @@ customer! {
         "First line of the main address.";
     "mainAddressLine2" main_address_line2: [Option<String>] = None, Kind::TEXT,
         "Second line of the main address.";
-    "mainAddressCity" main_address_city: [Option<String>] = None, Kind::TEXT,
+    "mainAddressPostalCode" main_address_postal_code: [Option<String>] = None, Kind::TEXT, filtered,
+        "Postal code of the main address.";
+    "mainAddressCity" main_address_city: [Option<String>] = None, Kind::TEXT, filtered,
         "City of the main address.";
-    "mainAddressCountry" main_address_country: [Option<String>] = None, Kind::TEXT,
+    "mainAddressCountry" main_address_country: [Option<String>] = None, Kind::TEXT, filtered,
         "Country of the main address.";
+    "emailAddress" email_address: [Option<String>] = None, Kind::Emails, filtered,
+        "E-mail addresses of the customer, split by `;` or `,`.";
+    "accountEmailAddress" account_email_address: [Option<String>] = None, Kind::Emails,
+        "E-mail addresses for invoices, split by `;` or `,`.";
+    "phone" phone: [Option<String>] = None, Kind::TEXT,
+        "Phone number.";
+    "mobilePhone" mobile_phone: [Option<String>] = None, Kind::TEXT,
+        "Mobile phone number.";
+    "fax" fax: [Option<String>] = None, Kind::TEXT,
+        "Fax number.";
     "website" website: [Option<String>] = None, Kind::TEXT,
         "Website of the customer.";
-    "active" active: [bool] = true, Kind::Boolean,
+    "logo" logo: [Option<String>] = None, Kind::TEXT,
+        "File or URL of the customer's logo.";
+    "activity" activity: [Option<String>] = None, Kind::TEXT,
+        "What the customer does.";
+    "category" category: [Option<String>] = None, Kind::TEXT,
+        "Category that the customer is filed under.";
+    "qualification" qualification: [Option<String>] = None, Kind::TEXT,
+        "How well the customer is qualified as a prospect.";
+    "sector_id" sector_id: [Option<i32>] = None, Kind::Integer { min: 1 },
+        "Sector of the customer.";
+    "origin_id" origin_id: [Option<i32>] = None, Kind::Integer { min: 1 },
+        "Where the customer came from.";
+    "prospection_code_id" prospection_code_id: [i32] = 1, Kind::Integer { min: 0 },
+        "State of prospection.";
+    "zone" zone: [i32] = 0, Kind::Integer { min: 0 },
+        "Zone that the customer belongs to.";
+    "language" language: [Option<String>] = None, Kind::TEXT,
+        "Language to write to the customer in.";
+    "language_id" language_id: [i32] = 1, Kind::Integer { min: 0 },
+        "Language of the customer's documents.";
+    "cluster" cluster: [Option<String>] = None, Kind::TEXT,
+        "Cluster that serves the customer.";
+    "numberForEligibility" number_for_eligibility: [Option<String>] = None, Kind::TEXT,
+        "Phone number by which eligibility is tested.";
+    "abroad" abroad: [bool] = false, Kind::Boolean,
+        "Whether the customer is abroad.";
+    "active" active: [bool] = true, Kind::Boolean, filtered,
         "Whether the customer is active.";
-    "isReseller" is_reseller: [bool] = false, Kind::Boolean,
+    "isReseller" is_reseller: [bool] = false, Kind::Boolean, filtered,
         "Whether the customer is a reseller.";
     "resellerLevel" reseller_level: [i32] = 0, Kind::Integer { min: 0 },
         "Level of the reseller.";
@@ -146,10 +209,44 @@ customer! {
         "False if no VAT is charged to this customer.";
     "applyVATAutoReverseOperators" apply_vat_auto_reverse_operators: [bool] = false, Kind::Boolean,
         "True if VAT auto-reverse applies to telecom services.";
-    "onCallDuty" on_call_duty: [bool] = false, Kind::Boolean,
+    "onCallDuty" on_call_duty: [bool] = false, Kind::Boolean, filtered,
         "True if the customer is under an on-call duty contract.";
-    "vip" vip: [bool] = false, Kind::Boolean,
+    "vip" vip: [bool] = false, Kind::Boolean, filtered,
         "Whether the customer is a VIP.";
+    "acceptEmails" accept_emails: [bool] = true, Kind::Boolean,
+        "Whether the customer may be written to by e-mail.";
+    "acceptCalls" accept_calls: [bool] = true, Kind::Boolean,
+        "Whether the customer may be called.";
+    "canSendSms" can_send_sms: [bool] = false, Kind::Boolean,
+        "Whether the customer may send text messages.";
+    "smsAuthorisation" sms_authorisation: [Option<String>] = None, Kind::TEXT,
+        "Under which terms the customer may send text messages.";
+    "sms_expeditor_name" sms_expeditor_name: [Option<String>] = None, Kind::TEXT,
+        "Name that the customer's text messages come from.";
+    "mergeInvoices" merge_invoices: [bool] = false, Kind::Boolean,
+        "Whether the customer's invoices are merged into one.";
+    "isGroupingAccount" is_grouping_account: [bool] = false, Kind::Boolean,
+        "Whether the charges of other accounts are grouped in this one.";
+    "chargeGroupingAccount" charge_grouping_account: [Option<String>] = None, Kind::TEXT,
+        "Account in which the customer's charges are grouped.";
+    "isPayer" is_payer: [bool] = false, Kind::Boolean,
+        "Whether the customer pays for others.";
+    "balance" balance: [Option<i32>] = None, Kind::Integer { min: i32::MIN },
+        "Balance of the account.";
+    "motive_for_balance" motive_for_balance: [Option<String>] = None, Kind::TEXT,
+        "Why the balance is what it is.";
+    "supplier" supplier: [i32] = 0, Kind::Integer { min: 0 },
+        "Supplier that serves the customer.";
+    "suppliers" suppliers: [String] = String::new(), Kind::TEXT,
+        "Further suppliers. Null is the same as empty.";
+    "quickSearchIndex" quick_search_index: [bool] = false, Kind::Boolean,
+        "Whether the customer is listed for quick search.";
+    "technical_url" technical_url: [Option<String>] = None, Kind::TEXT,
+        "Where technical information on the customer is found.";
+    "custom_note" custom_note: [Option<String>] = None, Kind::TEXT,
+        "Short note for the owner's own use.";
+    "comment" comment: [Option<String>] = None, Kind::Lines { max_chars: 65_535 },
+        "Anything else, in up to 65,535 characters, line breaks included.";
 }
 
 impl NewCustomer {
@@ -170,7 +267,7 @@ impl NewCustomer {
                     customer.customer_account = CustomerAccount::new(&text).ok();
                     broken
                 }
-                Ok(value) => Vec::from_iter((attribute.set)(&mut customer, value).err()),
+                Ok(value) => Vec::from_iter((attribute.set_new)(&mut customer, value).err()),
                 Err(rule) => vec![rule],
             };
             unread.extend(broken.into_iter().map(|rule| Violation { attribute, rule }));

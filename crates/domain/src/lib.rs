@@ -2,16 +2,31 @@
 
 mod account;
 mod attribute;
+mod changes;
 mod customer;
+mod fold;
+pub mod history;
+mod name;
+pub mod password;
+mod phone;
 mod repository;
 mod rule;
+pub mod search;
+pub mod selection;
 pub mod text;
 mod timestamp;
 pub mod token;
+pub mod user;
+mod write;
 
 pub use account::{AccountKey, AccountNumbering, CustomerAccount, InvalidNumbering};
 pub use attribute::{Attribute, Kind, Value};
+pub use changes::CustomerChanges;
 pub use customer::{ATTRIBUTES, Customer, CustomerId, NewCustomer};
-pub use repository::{CreateError, CustomerRepository, RepositoryError};
+pub use fold::{FOLD_VERSION, fold};
+pub use name::{InvalidName, Name};
+pub use phone::PhoneDigits;
+pub use repository::{CustomerRepository, RepositoryError};
 pub use rule::{Rule, Violation, Violations};
 pub use timestamp::Timestamp;
+pub use write::{Idempotency, Precondition, Write, WriteError, Written};

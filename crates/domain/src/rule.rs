@@ -32,6 +32,8 @@ pub enum Rule {
     /// The text holds a format character (category Cf) or a line or paragraph separator
     /// (U+2028, U+2029), which nobody can see and two accounts must not differ by.
     FormatCharacter,
+    /// The text is not one or more e-mail addresses.
+    Emails,
     /// The text is `.` or `..`, which clients and proxies resolve away in a URL.
     DotSegment,
 }
@@ -48,6 +50,7 @@ impl Rule {
             Self::MaxChars(_) => "length",
             Self::ControlCharacter => "control_character",
             Self::FormatCharacter => "format_character",
+            Self::Emails => "email",
             Self::DotSegment => "dot_segment",
         }
     }
@@ -65,6 +68,7 @@ impl fmt::Display for Rule {
             Self::MaxChars(max) => write!(f, "must not be greater than {max} characters"),
             Self::ControlCharacter => f.write_str("must not contain control characters"),
             Self::FormatCharacter => f.write_str("must not contain invisible characters"),
+            Self::Emails => f.write_str("must be a valid email address"),
             Self::DotSegment => f.write_str("must not be \".\" or \"..\""),
         }
     }

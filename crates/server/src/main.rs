@@ -3,10 +3,13 @@
 mod backup;
 mod cli;
 mod config;
+mod duration;
 mod logging;
 mod serve;
 mod signals;
+mod sweeping;
 mod token;
+mod user;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -70,6 +73,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
+        Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
         Command::Openapi => {
             // Whoever reads may stop early, like `head` does.

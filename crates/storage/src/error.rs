@@ -49,16 +49,6 @@ pub(crate) enum Abort<E> {
     Failed(Error),
 }
 
-impl<E> Abort<E> {
-    /// Puts another refusal in the place of this one.
-    pub fn or_refused<F>(self, refusal: impl FnOnce(E) -> Abort<F>) -> Abort<F> {
-        match self {
-            Self::Refused(reason) => refusal(reason),
-            Self::Failed(error) => Abort::Failed(error),
-        }
-    }
-}
-
 impl<E> From<Error> for Abort<E> {
     fn from(error: Error) -> Self {
         Self::Failed(error)

@@ -1,37 +1,88 @@
 //! The parts of queries that both adapters use.
 
+pub(crate) mod tokens;
+pub(crate) mod users;
+
 use customers_domain::{
-    AccountNumbering, CreateError, Customer, CustomerId, NewCustomer, Timestamp,
+    AccountNumbering, CustomerAccount, CustomerChanges, CustomerId, Idempotency, NewCustomer,
+    WriteError, Written,
 };
 use diesel::dsl::{auto_type, exists, select};
 use diesel::prelude::*;
 
 use crate::error::Abort;
-use crate::row::{CustomerRow, customer_id};
-use crate::schema::{customers, tokens};
+use crate::row::customer_id;
+use crate::schema::{customer_history, customer_keys, customers, idempotency_keys};
 
-/// Inserts the customer under the account it asks for, or else under the first free one that the
-/// numbering makes. Refused, with the account's key, where the one it asks for is taken.
-///
-/// `insert` tells whether it could insert the row, which it cannot where the account is taken.
-pub(crate) fn insert_under_free_account(
-    new: &NewCustomer,
+/// The accounts to try for a new customer: the one that it asks for, or else those that the numbering
+/// makes, without end.
+pub(crate) fn accounts_to_try<'a>(
+    new: &'a NewCustomer,
     id: CustomerId,
-    numbering: &AccountNumbering,
-    mut insert: impl FnMut(&CustomerRow) -> QueryResult<bool>,
-) -> Result<Customer, Abort<String>> {
-    let now = Timestamp::now();
-    let asked_for = new.customer_account.iter().cloned();
+    numbering: &'a AccountNumbering,
+) -> impl Iterator<Item = CustomerAccount> + 'a {
     let made = numbering.candidates(id).take_while(|_| new.customer_account.is_none());
-    let mut taken = String::new();
-    for account in asked_for.chain(made) {
-        let row = CustomerRow::from(new.clone().into_customer(id, account, now));
-        if insert(&row)? {
-            return Ok(Customer::try_from(row)?);
-        }
-        taken = row.account_key;
+    new.customer_account.iter().cloned().chain(made)
+}
+
+/// The new customer that an upsert makes under this account.
+pub(crate) fn new_under(
+    account: &CustomerAccount,
+    changes: &CustomerChanges,
+) -> Result<NewCustomer, Abort<WriteError>> {
+    let new = changes.new_customer();
+    let new = new.map_err(|missing| Abort::Refused(WriteError::Incomplete(missing)))?;
+    Ok(NewCustomer { customer_account: Some(account.clone()), ..new })
+}
+
+/// What was answered under an idempotency key, provided that the same was asked for.
+pub(crate) fn replay(
+    asked: &Idempotency,
+    fingerprint: &[u8],
+    answer: Vec<u8>,
+) -> Result<Written, Abort<WriteError>> {
+    if asked.fingerprint == *fingerprint {
+        Ok(Written::Before(answer))
+    } else {
+        Err(Abort::Refused(WriteError::KeyReused))
     }
-    Err(Abort::Refused(taken))
+}
+
+/// The answer to an idempotency key, unless it is too old, and the fingerprint of what was asked for.
+#[auto_type]
+pub(crate) fn answer_to<'a>(key: &'a [u8; 32], now: i64) -> _ {
+    let key: &'a [u8] = key;
+    idempotency_keys::table
+        .filter(idempotency_keys::key.eq(key))
+        .filter(idempotency_keys::expires_at.gt(now))
+        .select((idempotency_keys::fingerprint, idempotency_keys::answer))
+}
+
+#[auto_type]
+pub(crate) fn expired_answers(now: i64) -> _ {
+    idempotency_keys::table.filter(idempotency_keys::expires_at.le(now))
+}
+
+/// The history of a customer before an entry, the newest first.
+#[auto_type]
+pub(crate) fn history(customer_id: i64, before: i64, take: i64) -> _ {
+    customer_history::table
+        .filter(customer_history::customer_id.eq(customer_id))
+        .filter(customer_history::id.lt(before))
+        .order(customer_history::id.desc())
+        .limit(take)
+}
+
+/// The customer of this id, deleted or not.
+#[auto_type]
+pub(crate) fn customer(id: i64) -> _ {
+    customers::table.filter(customers::id.eq(id))
+}
+
+/// The customer of this account, deleted or not.
+#[auto_type]
+pub(crate) fn customer_of<'a>(account_key: &'a str) -> _ {
+    customers::table.filter(customers::account_key.eq(account_key))
 }
 
 #[auto_type]
@@ -54,26 +105,11 @@ pub(crate) fn owner_of<'a>(account_key: &'a str) -> _ {
 }
 
 /// The refusal that the owner of an account means for others.
-pub(crate) fn account_taken(owner: QueryResult<(i64, Option<i64>)>) -> Abort<CreateError> {
+pub(crate) fn account_taken(owner: QueryResult<(i64, Option<i64>)>) -> Abort<WriteError> {
     let taken = owner.and_then(|(id, deleted_at)| {
-        Ok(CreateError::AccountTaken { id: customer_id(id)?, deleted: deleted_at.is_some() })
+        Ok(WriteError::AccountTaken { id: customer_id(id)?, deleted: deleted_at.is_some() })
     });
     taken.map_or_else(Abort::Failed, Abort::Refused)
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_token<'a>(digest: &'a [u8]) -> _ {
-    tokens::table.filter(tokens::digest.eq(digest)).filter(tokens::revoked_at.is_null())
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_tokens() -> _ {
-    tokens::table.filter(tokens::revoked_at.is_null())
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_token_named<'a>(name: &'a str) -> _ {
-    tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null())
 }
 
 /// Finds nobody, but fails where the table is not as it should be.
@@ -82,15 +118,14 @@ pub(crate) fn nobody() -> _ {
     customers::table.filter(customers::id.eq(0i64))
 }
 
+/// The same of what customers are listed by: none is left whose keys were never made.
 #[auto_type]
-pub(crate) fn any_token() -> _ {
-    select(exists(tokens::table.select(tokens::digest)))
+pub(crate) fn nobodys_keys() -> _ {
+    customer_keys::table.filter(customer_keys::fold_version.eq(0i32)).select(customer_keys::id)
 }
 
-/// The tokens that `used` has still to be noted for.
+/// Whether there is or was such a customer.
 #[auto_type]
-pub(crate) fn token_last_used_before<'a>(digest: &'a [u8], at: i64) -> _ {
-    tokens::table
-        .filter(tokens::digest.eq(digest))
-        .filter(tokens::last_used_at.is_null().or(tokens::last_used_at.lt(at)))
+pub(crate) fn customer_exists(id: i64) -> _ {
+    select(exists(customers::table.filter(customers::id.eq(id))))
 }

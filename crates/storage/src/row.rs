@@ -1,174 +1,22 @@
 //! The only conversions between rows and what the domain knows.
 
+mod customer;
+mod history;
+mod keys;
+mod user;
+
 use customers_domain::token::{NewToken, Token};
-use customers_domain::{Customer, CustomerAccount, CustomerId, Timestamp};
+use customers_domain::user::{NewLogin, UserId};
+use customers_domain::{CustomerId, Timestamp, Value};
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use crate::schema::{customers, tokens};
+use crate::schema::tokens;
 
-/// A row of `customers`.
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = customers)]
-// An absent value is written as NULL, which is also its default: one statement for every customer,
-// so that it is prepared once.
-#[diesel(treat_none_as_default_value = false)]
-pub(crate) struct CustomerRow {
-    id: i64,
-    brand_id: i32,
-    representative_id: Option<i32>,
-    customer_account: String,
-    pub account_key: String,
-    accounts_reference: Option<String>,
-    name: String,
-    brand: Option<String>,
-    registration_number: Option<String>,
-    tax_registration_number: Option<String>,
-    company_type: Option<String>,
-    capital: Option<String>,
-    main_address_line1: Option<String>,
-    main_address_line2: Option<String>,
-    main_address_city: Option<String>,
-    main_address_country: Option<String>,
-    website: Option<String>,
-    active: bool,
-    is_reseller: bool,
-    reseller_level: i32,
-    charge_vat: bool,
-    apply_vat_auto_reverse_operators: bool,
-    on_call_duty: bool,
-    vip: bool,
-    created_at: i64,
-    updated_at: i64,
-    deleted_at: Option<i64>,
-}
-
-impl From<Customer> for CustomerRow {
-    fn from(customer: Customer) -> Self {
-        let Customer {
-            id,
-            brand_id,
-            representative_id,
-            customer_account,
-            accounts_reference,
-            name,
-            brand,
-            registration_number,
-            tax_registration_number,
-            company_type,
-            capital,
-            main_address_line1,
-            main_address_line2,
-            main_address_city,
-            main_address_country,
-            website,
-            active,
-            is_reseller,
-            reseller_level,
-            charge_vat,
-            apply_vat_auto_reverse_operators,
-            on_call_duty,
-            vip,
-            created_at,
-            updated_at,
-            deleted_at,
-        } = customer;
-        Self {
-            id: id.get(),
-            brand_id,
-            representative_id,
-            account_key: customer_account.key().into(),
-            customer_account: customer_account.into(),
-            accounts_reference,
-            name,
-            brand,
-            registration_number,
-            tax_registration_number,
-            company_type,
-            capital,
-            main_address_line1,
-            main_address_line2,
-            main_address_city,
-            main_address_country,
-            website,
-            active,
-            is_reseller,
-            reseller_level,
-            charge_vat,
-            apply_vat_auto_reverse_operators,
-            on_call_duty,
-            vip,
-            created_at: created_at.as_micros(),
-            updated_at: updated_at.as_micros(),
-            deleted_at: deleted_at.map(Timestamp::as_micros),
-        }
-    }
-}
-
-impl TryFrom<CustomerRow> for Customer {
-    type Error = Error;
-
-    fn try_from(row: CustomerRow) -> Result<Self, Self::Error> {
-        let CustomerRow {
-            id,
-            brand_id,
-            representative_id,
-            customer_account,
-            account_key: _,
-            accounts_reference,
-            name,
-            brand,
-            registration_number,
-            tax_registration_number,
-            company_type,
-            capital,
-            main_address_line1,
-            main_address_line2,
-            main_address_city,
-            main_address_country,
-            website,
-            active,
-            is_reseller,
-            reseller_level,
-            charge_vat,
-            apply_vat_auto_reverse_operators,
-            on_call_duty,
-            vip,
-            created_at,
-            updated_at,
-            deleted_at,
-        } = row;
-        Ok(Self {
-            id: customer_id(id)?,
-            brand_id,
-            representative_id,
-            customer_account: CustomerAccount::new(&customer_account)
-                .map_err(|rule| corrupt(format!("the account of customer {id} {rule}")))?,
-            accounts_reference,
-            name,
-            brand,
-            registration_number,
-            tax_registration_number,
-            company_type,
-            capital,
-            main_address_line1,
-            main_address_line2,
-            main_address_city,
-            main_address_country,
-            website,
-            active,
-            is_reseller,
-            reseller_level,
-            charge_vat,
-            apply_vat_auto_reverse_operators,
-            on_call_duty,
-            vip,
-            created_at: timestamp(created_at)?,
-            updated_at: timestamp(updated_at)?,
-            deleted_at: deleted_at.map(timestamp).transpose()?,
-        })
-    }
-}
+pub(crate) use customer::CustomerRow;
+pub(crate) use history::{HistoryRow, NewHistoryRow};
+pub(crate) use keys::{KeysRow, phones, text_key};
+pub(crate) use user::{NewUserRow, UserRow};
 
 /// A row of `tokens`, to be written.
 #[derive(Insertable)]
@@ -176,10 +24,11 @@ impl TryFrom<CustomerRow> for Customer {
 #[diesel(treat_none_as_default_value = false)]
 pub(crate) struct NewTokenRow<'a> {
     digest: &'a [u8],
-    name: &'a str,
+    name: Option<&'a str>,
     scope: &'a str,
     created_at: i64,
     expires_at: Option<i64>,
+    user_id: Option<i64>,
 }
 
 impl<'a> NewTokenRow<'a> {
@@ -187,10 +36,24 @@ impl<'a> NewTokenRow<'a> {
         let NewToken { name, scope, digest, expires_at } = token;
         Self {
             digest: &digest.0,
-            name: name.as_str(),
+            name: Some(name.as_str()),
             scope: scope.as_str(),
             created_at: now.as_micros(),
             expires_at: expires_at.map(Timestamp::as_micros),
+            user_id: None,
+        }
+    }
+
+    /// The token of a login, of the scope that stands in the row of its user.
+    pub fn of_login(login: &'a NewLogin, scope: &'a str, now: Timestamp) -> Self {
+        let NewLogin { user, password: _, digest, expires_at } = login;
+        Self {
+            digest: &digest.0,
+            name: None,
+            scope,
+            created_at: now.as_micros(),
+            expires_at: Some(expires_at.as_micros()),
+            user_id: Some(user.get()),
         }
     }
 }
@@ -199,20 +62,27 @@ impl<'a> NewTokenRow<'a> {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tokens)]
 pub(crate) struct TokenRow {
-    name: String,
+    name: Option<String>,
     scope: String,
     created_at: i64,
     expires_at: Option<i64>,
     last_used_at: Option<i64>,
+    user_id: Option<i64>,
 }
 
-impl TryFrom<TokenRow> for Token {
+/// A row of `tokens`, and the name of its user where it is of a login.
+#[derive(Queryable)]
+pub(crate) struct NamedTokenRow(pub TokenRow, pub Option<String>);
+
+impl TryFrom<NamedTokenRow> for Token {
     type Error = Error;
 
-    fn try_from(row: TokenRow) -> Result<Self, Self::Error> {
-        let TokenRow { name, scope, created_at, expires_at, last_used_at } = row;
+    fn try_from(NamedTokenRow(row, user_name): NamedTokenRow) -> Result<Self, Self::Error> {
+        let TokenRow { name, scope, created_at, expires_at, last_used_at, user_id } = row;
+        let name = name.or(user_name).ok_or_else(|| corrupt("a token without a name"))?;
         Ok(Self {
             name: name.parse().map_err(corrupt)?,
+            user: user_id.map(UserId::new),
             scope: scope.parse().map_err(corrupt)?,
             created_at: timestamp(created_at)?,
             expires_at: expires_at.map(timestamp).transpose()?,
@@ -235,6 +105,20 @@ pub(crate) fn customer_id(id: i64) -> Result<CustomerId, Error> {
 
 fn timestamp(micros: i64) -> Result<Timestamp, Error> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt("a time beyond the year 9999"))
+}
+
+/// A plain JSON value as the value of an attribute.
+fn value(json: serde_json::Value) -> Result<Value<'static>, Error> {
+    match json {
+        serde_json::Value::Null => Ok(Value::Null),
+        serde_json::Value::Bool(boolean) => Ok(Value::Boolean(boolean)),
+        serde_json::Value::String(text) => Ok(Value::Text(text.into())),
+        serde_json::Value::Number(ref number) => {
+            let number = number.as_i64().and_then(|number| number.try_into().ok());
+            number.map(Value::Integer).ok_or_else(|| corrupt("a number beyond 32 bits"))
+        }
+        _ => Err(corrupt("a value that no attribute has")),
+    }
 }
 
 fn corrupt(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -1,29 +1,27 @@
 //! The adapter for SQLite: reads inline, all writes through one thread.
 
+mod customers;
+mod deferred;
+mod reads;
+mod tokens;
+mod users;
 mod wal;
 mod writer;
+mod writes;
 
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use customers_domain::token::{
-    AddTokenError, NewToken, Token, TokenDigest, TokenName, TokenRepository,
-};
-use customers_domain::{
-    AccountKey, AccountNumbering, CreateError, Customer, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError, Timestamp,
-};
+use customers_domain::{AccountNumbering, RepositoryError};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
-use crate::row::{CustomerRow, NewTokenRow, TokenRow, at_most_one, customer_id};
-use crate::schema::{customers, tokens};
-use crate::{Options, migrations, queries};
+use crate::{Options, migrations, refresh};
+use reads::Scanners;
 use wal::Wal;
 use writer::Writer;
 
@@ -34,19 +32,16 @@ const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// millions of customers, so that a point read touches the file for its leaves only.
 const CACHE_KIB: u32 = 16 * 1024;
 
+/// What was written ahead is brought into the file when it has so many pages of 4 KiB: seldom enough
+/// that a page that many writes change is written there once for all of them.
+const CHECKPOINT_PAGES: u32 = 8_000;
+
 /// In WAL mode a reader waits for nobody, unless another process recovers or vacuums the file.
 const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
-diesel::table! {
-    /// SQLite's own note of the last id of each AUTOINCREMENT table.
-    sqlite_sequence (name) {
-        name -> Text,
-        seq -> BigInt,
-    }
-}
-
 pub(crate) struct SqliteStore {
     readers: Pool<ConnectionManager<SqliteConnection>>,
+    scanners: Scanners,
     writer: Writer,
     numbering: AccountNumbering,
 }
@@ -60,20 +55,24 @@ impl SqliteStore {
         let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
         migrations::migrate_sqlite(&mut conn)?;
-        let readers = Pool::builder()
-            .max_size(readers(options.connections).get())
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(1))
-            .connection_customizer(Box::new(ReadOnly))
-            .build(ConnectionManager::new(&file))
-            .map_err(|error| OpenError::Connect(error.into()))?;
+        refresh::refresh(|| conn.immediate_transaction(refresh::refresh_batch))
+            .map_err(|error| OpenError::Migrate(error.into()))?;
+        let pool = |idle| {
+            Pool::builder()
+                .max_size(readers(options.connections).get())
+                .min_idle(idle)
+                .test_on_check_out(false)
+                .connection_timeout(Duration::from_secs(1))
+                .connection_customizer(Box::new(ReadOnly))
+                .build(ConnectionManager::new(&file))
+                .map_err(|error| OpenError::Connect(error.into()))
+        };
+        // Those for lists and searches are not opened before they are needed.
+        let (readers, scanners) = (pool(None)?, Scanners::new(pool(Some(0))?));
         let wal = Wal::of(&file);
         let reconnect = move || connect_for_writing(&file);
-        Ok(Self {
-            readers,
-            writer: Writer::start(conn, wal, reconnect),
-            numbering: options.numbering,
-        })
+        let writer = Writer::start(conn, wal, reconnect);
+        Ok(Self { readers, scanners, writer, numbering: options.numbering })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
@@ -126,6 +125,7 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         }
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
              PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -{CACHE_KIB};",
@@ -146,136 +146,5 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
             READ_LOCK_TIMEOUT.as_millis()
         ))
         .map_err(diesel::r2d2::Error::QueryError)
-    }
-}
-
-#[async_trait]
-impl CustomerRepository for SqliteStore {
-    async fn create(&self, new: NewCustomer) -> Result<Customer, CreateError> {
-        let numbering = self.numbering.clone();
-        self.writer.run(move |conn| create(conn, &new, &numbering)).await?
-    }
-
-    async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn),
-            )
-        })
-    }
-
-    async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::live_customer_of(key.as_str())
-                    .select(CustomerRow::as_select())
-                    .get_result(conn),
-            )
-        })
-    }
-
-    async fn ready(&self) -> Result<(), RepositoryError> {
-        let ready = self.read(|conn| {
-            queries::nobody().select(CustomerRow::as_select()).load(conn)?;
-            queries::any_token().get_result::<bool>(conn)?;
-            migrations::is_current_sqlite(conn)
-        });
-        match ready {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(unavailable("the database is not migrated")),
-            // Whatever is wrong with it, requests cannot be answered.
-            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
-                Err(unavailable(cause))
-            }
-        }
-    }
-}
-
-fn create(
-    conn: &mut SqliteConnection,
-    new: &NewCustomer,
-    numbering: &AccountNumbering,
-) -> Result<Customer, Abort<CreateError>> {
-    let last = sqlite_sequence::table
-        .filter(sqlite_sequence::name.eq("customers"))
-        .select(sqlite_sequence::seq)
-        .get_result::<i64>(conn)
-        .optional()?;
-    let id = customer_id(last.unwrap_or(0) + 1)?;
-    queries::insert_under_free_account(new, id, numbering, |row| {
-        let inserted = diesel::insert_into(customers::table)
-            .values(row)
-            .on_conflict(customers::account_key)
-            .do_nothing()
-            .execute(conn)?;
-        Ok(inserted == 1)
-    })
-    .map_err(|abort| {
-        abort.or_refused(|key| queries::account_taken(queries::owner_of(&key).get_result(conn)))
-    })
-}
-
-#[async_trait]
-impl TokenRepository for SqliteStore {
-    async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
-        let add = move |conn: &mut SqliteConnection| {
-            let now = Timestamp::now();
-            let expired = queries::unrevoked_token_named(new.name.as_str())
-                .filter(tokens::expires_at.le(now.as_micros()));
-            diesel::update(expired).set(tokens::revoked_at.eq(now.as_micros())).execute(conn)?;
-            if queries::unrevoked_token_named(new.name.as_str()).count().get_result::<i64>(conn)?
-                > 0
-            {
-                return Err(Abort::Refused(AddTokenError::NameTaken));
-            }
-            diesel::insert_into(tokens::table).values(NewTokenRow::new(&new, now)).execute(conn)?;
-            Ok(())
-        };
-        self.writer.run(add).await?
-    }
-
-    async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
-        self.read(|conn| {
-            let rows = queries::unrevoked_tokens().order(tokens::name);
-            rows.select(TokenRow::as_select())
-                .load(conn)?
-                .into_iter()
-                .map(Token::try_from)
-                .collect()
-        })
-    }
-
-    async fn revoke(&self, name: &TokenName) -> Result<bool, RepositoryError> {
-        let name = name.clone();
-        self.write(move |conn| {
-            diesel::update(queries::unrevoked_token_named(name.as_str()))
-                .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
-                .execute(conn)
-                .map(|revoked| revoked > 0)
-        })
-        .await
-    }
-
-    async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::unrevoked_token(&digest.0).select(TokenRow::as_select()).get_result(conn),
-            )
-        })
-    }
-
-    async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {
-        let digest = *digest;
-        self.write(move |conn| {
-            diesel::update(queries::token_last_used_before(&digest.0, at.as_micros()))
-                .set(tokens::last_used_at.eq(at.as_micros()))
-                .execute(conn)
-                .map(|_| ())
-        })
-        .await
-    }
-
-    async fn any(&self) -> Result<bool, RepositoryError> {
-        self.read(|conn| queries::any_token().get_result(conn))
     }
 }

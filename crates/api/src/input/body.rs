@@ -25,9 +25,7 @@ const MAX_DEPTH: usize = 100;
 
 /// The parameters of the request's body; none where it is empty, under whatever media type.
 pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Parameters, ApiError> {
-    let body = timeout(MAX_TIME, collect(request, payload)).await;
-    let body =
-        body.map_err(|_| ApiError::malformed("The body took longer than 30 seconds to arrive."))??;
+    let body = collect(request, payload).await?;
     if body.is_empty() {
         return Ok(Parameters::new());
     }
@@ -64,7 +62,13 @@ fn unsupported(message: &str) -> ApiError {
     ApiError::new(Code::UnsupportedMediaType, message)
 }
 
-async fn collect(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+/// All of the body, which is bounded in size and time.
+pub(crate) async fn collect(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, ApiError> {
+    let body = timeout(MAX_TIME, collect_bounded(request, payload)).await;
+    body.map_err(|_| ApiError::malformed("The body took longer than 30 seconds to arrive."))?
+}
+
+async fn collect_bounded(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
     let too_large =
         || ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.");
     let has = |name| request.headers().contains_key(name);

@@ -1,7 +1,9 @@
 //! How leniently a value is read as the kind that an attribute has.
 
+use std::borrow::Cow;
+
 use customers_domain::text::trim;
-use customers_domain::{Kind, Rule, Value};
+use customers_domain::{CustomerId, Kind, Rule, Value};
 
 use super::Raw;
 
@@ -12,70 +14,96 @@ use super::Raw;
 ///
 /// The rule that says of which kind the value must be, or which limit of 32 bits it is beyond.
 pub(crate) fn read(kind: Kind, raw: &Raw) -> Result<Value<'_>, Rule> {
-    let raw = match raw {
-        Raw::Text(text) => match trim(text) {
-            "" => return Ok(Value::Null),
-            text => Trimmed::Text(text),
+    let raw = trimmed(raw);
+    if raw == Trimmed::Nothing {
+        return Ok(Value::Null);
+    }
+    match kind {
+        Kind::Text { .. } | Kind::Lines { .. } | Kind::Emails | Kind::Account => match raw {
+            Trimmed::Text(text) | Trimmed::Number(text) => Ok(Value::Text(text.into())),
+            _ => Err(kind.rule()),
         },
-        Raw::Null => return Ok(Value::Null),
-        Raw::Number(number) => Trimmed::Number(number),
-        Raw::Boolean(boolean) => Trimmed::Boolean(*boolean),
-        Raw::Composite | Raw::File => return Err(kind.rule()),
-    };
-    match (kind, raw) {
-        (Kind::Text { .. } | Kind::Account, Trimmed::Text(text) | Trimmed::Number(text)) => {
-            Ok(Value::Text(text.into()))
-        }
-        (Kind::Integer { min }, Trimmed::Text(text)) if is_plain_integer(text) => {
-            in_range(text.parse(), text.starts_with('-'), min)
-        }
-        (Kind::Integer { min }, Trimmed::Number(number)) => whole(number, min),
-        (Kind::Boolean, Trimmed::Boolean(boolean)) => Ok(Value::Boolean(boolean)),
-        (Kind::Boolean, Trimmed::Number("1")) => Ok(Value::Boolean(true)),
-        (Kind::Boolean, Trimmed::Number("0")) => Ok(Value::Boolean(false)),
-        (Kind::Boolean, Trimmed::Text(text)) => boolean(text).map(Value::Boolean),
-        _ => Err(kind.rule()),
+        Kind::Integer { min } => in_range(&integer(raw).ok_or(Rule::Integer)?, min),
+        Kind::Boolean => boolean(raw).map(Value::Boolean).ok_or(Rule::Boolean),
     }
 }
 
-#[derive(Clone, Copy)]
-enum Trimmed<'a> {
-    Text(&'a str),
-    Number(&'a str),
-    Boolean(bool),
-}
-
-fn boolean(text: &str) -> Result<bool, Rule> {
-    let is_any_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is_any_of(["true", "1", "on", "yes"]) {
-        Ok(true)
-    } else if is_any_of(["false", "0", "off", "no"]) {
-        Ok(false)
-    } else {
-        Err(Rule::Boolean)
+/// Whether what was sent is this id, or nothing.
+pub(crate) fn is_id_or_nothing(raw: &Raw, id: CustomerId) -> bool {
+    match trimmed(raw) {
+        Trimmed::Nothing => true,
+        raw => integer(raw).is_some_and(|digits| digits.parse() == Ok(id.get())),
     }
 }
 
-/// `-?(0|[1-9][0-9]*)`
-fn is_plain_integer(text: &str) -> bool {
+/// Whether the text is a whole number as it is usually written: `-?(0|[1-9][0-9]*)`.
+pub(crate) fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty()
         && digits.bytes().all(|b| b.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'))
 }
 
-/// A JSON number whose value is whole, however it is written: `3`, `3.0`, `30e-1`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trimmed<'a> {
+    Nothing,
+    Text(&'a str),
+    Number(&'a str),
+    Boolean(bool),
+    Other,
+}
+
+fn trimmed(raw: &Raw) -> Trimmed<'_> {
+    match raw {
+        Raw::Null => Trimmed::Nothing,
+        Raw::Text(text) => match trim(text) {
+            "" => Trimmed::Nothing,
+            text => Trimmed::Text(text),
+        },
+        Raw::Number(number) => Trimmed::Number(number),
+        Raw::Boolean(boolean) => Trimmed::Boolean(*boolean),
+        Raw::Composite | Raw::File => Trimmed::Other,
+    }
+}
+
+fn boolean(raw: Trimmed<'_>) -> Option<bool> {
+    let text = match raw {
+        Trimmed::Boolean(boolean) => return Some(boolean),
+        Trimmed::Number(digit @ ("0" | "1")) => digit,
+        Trimmed::Text(text) => text,
+        _ => return None,
+    };
+    let is_any_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_any_of(["true", "1", "on", "yes"]) {
+        Some(true)
+    } else {
+        is_any_of(["false", "0", "off", "no"]).then_some(false)
+    }
+}
+
+/// A whole number as it is usually written, however it was: `3.0` is `3`. One that 64 bits do not
+/// hold is another that they do not hold either.
+fn integer(raw: Trimmed<'_>) -> Option<Cow<'_, str>> {
+    match raw {
+        Trimmed::Text(text) => is_integer(text).then_some(text.into()),
+        Trimmed::Number(number) if is_integer(number) => Some(number.into()),
+        Trimmed::Number(number) => whole(number).map(Cow::Owned),
+        _ => None,
+    }
+}
+
+/// A JSON number whose value is whole: `3.0`, `30e-1`.
 ///
 /// By its digits, because a float would round and an exponent of a million must not cost anything.
-fn whole(number: &str, min: i32) -> Result<Value<'static>, Rule> {
-    let is_negative = number.starts_with('-');
+fn whole(number: &str) -> Option<String> {
+    let sign = if number.starts_with('-') { "-" } else { "" };
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
     let digits = digits.trim_start_matches('0');
     let significant = digits.trim_end_matches('0');
     if significant.is_empty() {
-        return Ok(Value::Integer(0));
+        return Some("0".into());
     }
     // The value is the significant digits times ten to the power of this.
     let zeros = (digits.len() - significant.len()) as i64 - fraction.len() as i64;
@@ -83,22 +111,17 @@ fn whole(number: &str, min: i32) -> Result<Value<'static>, Rule> {
     let limit = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
     let power = exponent.parse::<i64>().unwrap_or(limit).saturating_add(zeros);
     if power < 0 {
-        return Err(Rule::Integer);
+        return None;
     }
-    let sign = if is_negative { "-" } else { "" };
-    // Ten digits are beyond 32 bits already or fit; more always are beyond.
-    let zeros = "0".repeat(power.min(11) as usize);
-    in_range(format!("{sign}{significant}{zeros}").parse(), is_negative, min)
+    // Twenty digits are beyond 64 bits already.
+    let zeros = "0".repeat(power.min(20) as usize);
+    Some(format!("{sign}{significant}{zeros}"))
 }
 
-fn in_range(
-    number: Result<i32, std::num::ParseIntError>,
-    is_negative: bool,
-    min: i32,
-) -> Result<Value<'static>, Rule> {
-    match number {
+fn in_range(digits: &str, min: i32) -> Result<Value<'static>, Rule> {
+    match digits.parse() {
         Ok(number) => Ok(Value::Integer(number)),
-        Err(_) if is_negative => Err(Rule::Min(min)),
+        Err(_) if digits.starts_with('-') => Err(Rule::Min(min)),
         Err(_) => Err(Rule::Max(i32::MAX)),
     }
 }
@@ -192,8 +215,26 @@ mod tests {
     }
 
     #[test]
+    fn an_id_may_be_sent_back_in_any_way_or_left_out() {
+        let is_id = |raw| is_id_or_nothing(&raw, CustomerId::MAX);
+        for number in ["9007199254740991", "9007199254740991.0", "9.007199254740991e15"] {
+            assert!(is_id(Raw::Number(number.into())), "{number}");
+        }
+        assert!(is_id(Raw::Text(" 9007199254740991 ".into())));
+        assert!(is_id(Raw::Text(" ".into())) && is_id(Raw::Null));
+        for number in ["9007199254740992", "1", "9007199254740991.5", "9007199254740991e20"] {
+            assert!(!is_id(Raw::Number(number.into())), "{number}");
+            assert!(!is_id(Raw::Text(number.into())), "{number}");
+        }
+        for other in [Raw::Boolean(true), Raw::Composite, Raw::File] {
+            assert!(!is_id(other));
+        }
+    }
+
+    #[test]
     fn nothing_but_white_space_is_null_for_every_kind() {
-        for kind in [TEXT, Kind::Account, INTEGER, Kind::Boolean] {
+        let lines = Kind::Lines { max_chars: 9 };
+        for kind in [TEXT, lines, Kind::Emails, Kind::Account, INTEGER, Kind::Boolean] {
             assert_eq!(read(kind, &Raw::Text(" \u{feff}\t".into())), Ok(Value::Null));
             assert_eq!(read(kind, &Raw::Null), Ok(Value::Null));
         }

@@ -18,30 +18,7 @@ cases! {
 
 /// Every attribute with a value that is not its default, in the order of the contract.
 pub fn full_customer() -> Value {
-    json!({
-        "brand_id": 7,
-        "representative_id": 42,
-        "customerAccount": "ACME-1",
-        "accountsReference": "411ACME",
-        "name": "Société Générale de Téléphonie",
-        "brand": "ACME ☎️",
-        "registrationNumber": "83210417500012",
-        "taxRegistrationNumber": "FR 12 832104175",
-        "type": "SAS",
-        "capital": "10 000 €",
-        "mainAddressLine1": "12, rue de la Paix",
-        "mainAddressLine2": "Bâtiment \"C\"",
-        "mainAddressCity": "Paris",
-        "mainAddressCountry": "FR",
-        "website": "https://example.com/?a=b&c=d",
-        "active": false,
-        "isReseller": true,
-        "resellerLevel": 2147483647,
-        "chargeVAT": false,
-        "applyVATAutoReverseOperators": true,
-        "onCallDuty": true,
-        "vip": true,
-    })
+    serde_json::from_str(include_str!("creation/full_customer.json")).expect("JSON")
 }
 
 /// The value as somebody types it into a form.
@@ -63,13 +40,23 @@ async fn a_customer_of_only_a_name_has_every_default(server: TestServer) {
     let expected = format!(
         concat!(
             r#"{{"id":{id},"brand_id":1,"representative_id":null,"customerAccount":"CL{id:0>6}","#,
-            r#""accountsReference":null,"name":"Société","brand":null,"registrationNumber":null,"#,
-            r#""taxRegistrationNumber":null,"type":null,"capital":null,"mainAddressLine1":null,"#,
-            r#""mainAddressLine2":null,"mainAddressCity":null,"mainAddressCountry":null,"#,
-            r#""website":null,"active":true,"isReseller":false,"resellerLevel":0,"#,
-            r#""chargeVAT":true,"applyVATAutoReverseOperators":false,"onCallDuty":false,"#,
-            r#""vip":false,"created_at":{created_at},"updated_at":{created_at},"#,
-            r#""deleted_at":null}}"#
+            r#""accountsReference":null,"name":"Société","brand":null,"mainContactFirstName":null,"#,
+            r#""mainContactLastName":null,"registrationNumber":null,"taxRegistrationNumber":null,"#,
+            r#""activityCode":null,"type":null,"capital":null,"mainAddressLine1":null,"#,
+            r#""mainAddressLine2":null,"mainAddressPostalCode":null,"mainAddressCity":null,"#,
+            r#""mainAddressCountry":null,"emailAddress":null,"accountEmailAddress":null,"#,
+            r#""phone":null,"mobilePhone":null,"fax":null,"website":null,"logo":null,"#,
+            r#""activity":null,"category":null,"qualification":null,"sector_id":null,"#,
+            r#""origin_id":null,"prospection_code_id":1,"zone":0,"language":null,"language_id":1,"#,
+            r#""cluster":null,"numberForEligibility":null,"abroad":false,"active":true,"#,
+            r#""isReseller":false,"resellerLevel":0,"chargeVAT":true,"#,
+            r#""applyVATAutoReverseOperators":false,"onCallDuty":false,"vip":false,"#,
+            r#""acceptEmails":true,"acceptCalls":true,"canSendSms":false,"smsAuthorisation":null,"#,
+            r#""sms_expeditor_name":null,"mergeInvoices":false,"isGroupingAccount":false,"#,
+            r#""chargeGroupingAccount":null,"isPayer":false,"balance":null,"#,
+            r#""motive_for_balance":null,"supplier":0,"suppliers":"","quickSearchIndex":false,"#,
+            r#""technical_url":null,"custom_note":null,"comment":null,"created_at":{created_at},"#,
+            r#""updated_at":{created_at},"deleted_at":null}}"#
         ),
         id = id.as_i64().expect("a number as id"),
         created_at = created_at,

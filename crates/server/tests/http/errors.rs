@@ -294,11 +294,15 @@ async fn a_path_that_is_no_route_is_not_found_and_a_wrong_method_is_named(server
         assert_eq!(server.get(target).await.expect(404)["code"], "not_found", "{target}");
     }
     for (method, target, allow) in [
-        ("GET", CUSTOMERS, "POST"),
-        ("HEAD", CUSTOMERS, "POST"),
-        ("DELETE", "/api/v1/customers/1", "GET, HEAD"),
-        ("POST", "/api/v1/customerAccounts/a%2Fb", "GET, HEAD"),
-        ("OPTIONS", "/api/v1//customers/", "POST"),
+        ("PUT", CUSTOMERS, "GET, HEAD, POST"),
+        ("DELETE", CUSTOMERS, "GET, HEAD, POST"),
+        ("POST", "/api/v1/customers/1", "GET, HEAD, PUT, PATCH, DELETE"),
+        ("GET", "/api/v1/customers/1/restore", "POST"),
+        ("HEAD", "/api/v1/customers/1/restore", "POST"),
+        ("POST", "/api/v1/customers/1/history", "GET, HEAD"),
+        ("POST", "/api/v1/customerAccounts/a%2Fb", "GET, HEAD, PUT"),
+        ("DELETE", "/api/v1/customerAccounts/a%2Fb", "GET, HEAD, PUT"),
+        ("OPTIONS", "/api/v1//customers/", "GET, HEAD, POST"),
         ("POST", "/health/live", "GET, HEAD"),
         ("PUT", "/openapi.json", "GET, HEAD"),
     ] {

@@ -10,6 +10,7 @@ cases! {
         every_endpoint_is_in_the_document_and_nothing_else,
         every_example_is_valid_against_its_schema,
         schemas_say_exactly_what_may_be_null,
+        bodies_and_parameters_are_as_they_are_read,
     ]
 }
 
@@ -37,9 +38,20 @@ async fn every_endpoint_is_in_the_document_and_nothing_else(_: Home) {
     assert_eq!(
         documented,
         [
+            "get /api/v1/customers",
             "post /api/v1/customers",
+            "get /api/v1/customers/search",
             "get /api/v1/customers/{customer}",
+            "put /api/v1/customers/{customer}",
+            "delete /api/v1/customers/{customer}",
+            "patch /api/v1/customers/{customer}",
+            "post /api/v1/customers/{customer}/restore",
+            "get /api/v1/customers/{customer}/history",
             "get /api/v1/customerAccounts/{customerAccount}",
+            "put /api/v1/customerAccounts/{customerAccount}",
+            "post /api/logout",
+            "post /api/login",
+            "get /api/version",
             "get /health/live",
             "get /health/ready",
             "get /openapi.json",
@@ -86,41 +98,83 @@ async fn schemas_say_exactly_what_may_be_null(_: Home) {
     let properties = customer["properties"].as_object().expect("properties");
     let required = customer["required"].as_array().expect("required");
     assert_eq!(properties.len(), required.len());
-    assert_eq!(properties.len(), 26);
-    let nullable: Vec<&str> = properties
-        .iter()
-        .filter(|(_, it)| may_be_null(it))
-        .map(|(name, _)| name.as_str())
-        .collect();
+    // The id, sixty-one attributes and three times.
+    assert_eq!(properties.len(), 65);
+    let never_null = |schema: &Value| -> Vec<String> {
+        let properties = schema["properties"].as_object().expect("properties");
+        let kept = properties.iter().filter(|(_, it)| !may_be_null(it));
+        kept.map(|(name, _)| name.clone()).collect()
+    };
     let expected = [
-        "representative_id",
-        "accountsReference",
-        "brand",
-        "registrationNumber",
-        "taxRegistrationNumber",
-        "type",
-        "capital",
-        "mainAddressLine1",
-        "mainAddressLine2",
-        "mainAddressCity",
-        "mainAddressCountry",
-        "website",
-        "deleted_at",
+        "id",
+        "brand_id",
+        "customerAccount",
+        "name",
+        "prospection_code_id",
+        "zone",
+        "language_id",
+        "abroad",
+        "active",
+        "isReseller",
+        "resellerLevel",
+        "chargeVAT",
+        "applyVATAutoReverseOperators",
+        "onCallDuty",
+        "vip",
+        "acceptEmails",
+        "acceptCalls",
+        "canSendSms",
+        "mergeInvoices",
+        "isGroupingAccount",
+        "isPayer",
+        "supplier",
+        "suppliers",
+        "quickSearchIndex",
+        "created_at",
+        "updated_at",
     ];
-    assert_eq!(nullable, expected);
+    assert_eq!(never_null(customer), expected);
+    // What may be cleared may be null in an update, though it is answered as empty text.
+    let of_updates = ["id", "suppliers", "created_at", "updated_at"];
+    let expected: Vec<_> = expected.into_iter().filter(|name| !of_updates.contains(name)).collect();
+    assert_eq!(never_null(&schemas["CustomerChanges"]), expected);
     assert_eq!(schemas["CustomerInput"]["required"], serde_json::json!(["name"]));
+    assert_eq!(schemas["CustomerChanges"]["required"], Value::Null);
+    for (schema, beside) in [("FoundCustomer", "customer"), ("CreatedCustomer", "response")] {
+        let beside = &schemas[schema]["allOf"][1]["properties"][beside];
+        assert_eq!(beside["deprecated"], true, "{schema}");
+    }
+}
 
-    let create = &document["paths"]["/api/v1/customers"]["post"];
-    assert_eq!(create["requestBody"]["required"], false);
-    let media_types: Vec<&String> =
-        create["requestBody"]["content"].as_object().expect("content").keys().collect();
-    assert_eq!(
-        media_types,
-        ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
-    );
-    let parameters = create["parameters"].as_array().expect("parameters");
-    assert_eq!(parameters.iter().filter(|it| it["in"] == "query").count(), 22);
-    assert!(parameters.iter().all(|it| it["required"] == false));
+async fn bodies_and_parameters_are_as_they_are_read(_: Home) {
+    let document = document();
+    let forms = ["application/x-www-form-urlencoded", "multipart/form-data"];
+    let customer = &document["paths"]["/api/v1/customers/{customer}"];
+    let account = &document["paths"]["/api/v1/customerAccounts/{customerAccount}"];
+    for (operation, media_types) in [
+        (&document["paths"]["/api/v1/customers"]["post"], vec!["application/json"]),
+        (&customer["patch"], vec!["application/json", "application/merge-patch+json"]),
+        (&customer["put"], vec!["application/json"]),
+        (&account["put"], vec!["application/json"]),
+    ] {
+        assert_eq!(operation["requestBody"]["required"], false);
+        let content = operation["requestBody"]["content"].as_object().expect("content");
+        let expected = [&media_types[..], &forms].concat();
+        assert_eq!(content.keys().collect::<Vec<_>>(), expected);
+        let parameters = operation["parameters"].as_array().expect("parameters");
+        let in_query: Vec<_> = parameters.iter().filter(|it| it["in"] == "query").collect();
+        assert_eq!(in_query.len(), 61);
+        assert!(in_query.iter().all(|it| it["required"] == false));
+    }
+    let kind = |operation: &Value| operation["parameters"][0]["schema"]["type"].clone();
+    assert_eq!(kind(&customer["get"]), "string");
+    for method in ["put", "patch", "delete"] {
+        assert_eq!(kind(&customer[method]), "integer");
+        assert_eq!(customer[method]["parameters"][0]["schema"]["format"], "int64");
+    }
+    let list = &document["paths"]["/api/v1/customers"]["get"]["parameters"];
+    let names = list.as_array().expect("parameters").iter().map(|it| it["name"].as_str());
+    assert!(names.flatten().any(|name| name == "filter[mainAddressPostalCode]"));
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = &Value> {

@@ -9,14 +9,13 @@ use diesel::sql_types::Integer;
 use diesel::sqlite::SqliteConnection;
 
 use super::WRITE_LOCK_TIMEOUT;
-use crate::queries;
+use crate::queries::tokens;
 
 /// The log is this long, in bytes, before anybody is waited for.
 ///
-/// SQLite itself copies the log into the database after every 1,000 pages (4 MB), and begins it anew
-/// once no reader needs it any more. Where long reads overlap there is no such moment, and it would
-/// grow for ever.
-pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
+/// SQLite itself copies the log into the database at half of this, and begins it anew once no reader
+/// needs it any more. Where long reads overlap there is no such moment, and it would grow for ever.
+pub(super) const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// So long are readers waited for, and writes with them: longer than nearly all reads take.
 const READERS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -71,7 +70,7 @@ fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
     conn.batch_execute(&format!("PRAGMA busy_timeout = {}", READERS_TIMEOUT.as_millis()))?;
     // Readers share one of four marks of how far they read. A read up to the end sets one that those
     // who come meanwhile share; otherwise they may take the very one that is waited for.
-    queries::any_token().get_result::<bool>(conn)?;
+    tokens::any().get_result::<bool>(conn)?;
     let done: QueryResult<Checkpoint> =
         diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn);
     conn.batch_execute(&format!("PRAGMA busy_timeout = {}", WRITE_LOCK_TIMEOUT.as_millis()))?;

@@ -11,6 +11,7 @@ use diesel::result::Error;
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::deferred::Deferred;
 use super::wal::Wal;
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
 
@@ -50,7 +51,19 @@ impl Writer {
     /// It is done whether or not anybody waits for the answer.
     pub async fn run<T, E>(
         &self,
-        work: impl FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send + 'static,
+        mut work: impl FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send + 'static,
+    ) -> Result<Result<T, E>, RepositoryError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.run_deferring(move |conn, _| work(conn)).await
+    }
+
+    /// The same for work that leaves something to be done for its whole group at once.
+    pub async fn run_deferring<T, E>(
+        &self,
+        work: impl FnMut(&mut SqliteConnection, &mut Deferred) -> Result<T, Abort<E>> + Send + 'static,
     ) -> Result<Result<T, E>, RepositoryError>
     where
         T: Send + 'static,
@@ -80,7 +93,7 @@ impl Drop for Writer {
 /// A write whose types the queue need not know.
 trait Job: Send {
     /// Does the work under a savepoint. A refusal is kept for the answer; a failure is returned.
-    fn attempt(&mut self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    fn attempt(&mut self, conn: &mut SqliteConnection, deferred: &mut Deferred) -> QueryResult<()>;
     /// Answers, after the commit.
     fn answer(self: Box<Self>, result: Result<(), RepositoryError>);
 }
@@ -93,20 +106,24 @@ struct Queued<F, T, E> {
 
 impl<F, T, E> Job for Queued<F, T, E>
 where
-    F: FnMut(&mut SqliteConnection) -> Result<T, Abort<E>> + Send,
+    F: FnMut(&mut SqliteConnection, &mut Deferred) -> Result<T, Abort<E>> + Send,
     T: Send,
     E: Send,
 {
-    fn attempt(&mut self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    fn attempt(&mut self, conn: &mut SqliteConnection, deferred: &mut Deferred) -> QueryResult<()> {
         let mut cause = None;
+        let mut own = Deferred::default();
         let done = conn.transaction(|conn| {
-            (self.work)(conn).map_err(|abort| match abort {
+            (self.work)(conn, &mut own).map_err(|abort| match abort {
                 Abort::Refused(refusal) => Abort::Refused(refusal),
                 Abort::Failed(error) => Abort::Failed(keep(&mut cause, error)),
             })
         });
         self.outcome = match done {
-            Ok(done) => Some(Ok(done)),
+            Ok(done) => {
+                deferred.add(own);
+                Some(Ok(done))
+            }
             Err(Abort::Refused(refusal)) => Some(Err(refusal)),
             Err(Abort::Failed(error)) => return Err(cause.unwrap_or(error)),
         };
@@ -173,8 +190,10 @@ fn commit(
 fn attempt(conn: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
     let mut cause = None;
     conn.immediate_transaction(|conn| {
+        let mut deferred = Deferred::default();
         jobs.iter_mut()
-            .try_for_each(|job| job.attempt(conn))
+            .try_for_each(|job| job.attempt(conn, &mut deferred))
+            .and_then(|()| deferred.apply(conn))
             .map_err(|error| keep(&mut cause, error))
     })
     .map_err(|error| cause.unwrap_or(error))

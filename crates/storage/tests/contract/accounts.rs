@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 
-use customers_domain::{AccountNumbering, CreateError, Customer, CustomerId};
+use customers_domain::{AccountNumbering, Customer, CustomerId, WriteError};
 use customers_storage::Options;
 use futures_util::future::join_all;
 
+use crate::Create as _;
 use crate::database::TestDatabase;
 use crate::{key, named, open, with_account};
 
 async fn an_automatic_account_is_that_of_the_id(database: TestDatabase) {
     let store = open(&database);
     for _ in 0..3 {
-        let created = store.customers.create(named("Aurora")).await.unwrap();
+        let created = store.create(named("Aurora")).await.unwrap();
         let account = format!("CL{:06}", created.id.get());
         assert_eq!(created.customer_account.as_str(), account);
         assert_eq!(store.customers.find_by_account(&key(&account)).await.unwrap(), Some(created));
@@ -23,36 +24,36 @@ async fn automatic_accounts_are_numbered_as_told(database: TestDatabase) {
     let numbering = AccountNumbering::new("Kunde ", 2).unwrap();
     let options = Options { numbering, connections: 1.try_into().unwrap() };
     let store = customers_storage::open(&database.url().parse().unwrap(), options).unwrap();
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     assert_eq!(created.id.get(), 1);
     assert_eq!(created.customer_account.as_str(), "Kunde 01");
 }
 
 async fn a_taken_account_is_refused_with_its_owner(database: TestDatabase) {
     let store = open(&database);
-    let owner = store.customers.create(with_account("Straße 9")).await.unwrap();
+    let owner = store.create(with_account("Straße 9")).await.unwrap();
     for taken in ["Straße 9", "STRASSE 9", "strasse 9"] {
-        assert_taken(store.customers.create(with_account(taken)).await, owner.id, false);
+        assert_taken(store.create(with_account(taken)).await, owner.id, false);
     }
     // Automatic ones are as good as others.
-    let owner = store.customers.create(named("Aurora")).await.unwrap();
+    let owner = store.create(named("Aurora")).await.unwrap();
     let taken = owner.customer_account.as_str().to_lowercase();
-    assert_taken(store.customers.create(with_account(&taken)).await, owner.id, false);
+    assert_taken(store.create(with_account(&taken)).await, owner.id, false);
     assert_eq!(database.count("customers"), 2);
 }
 
 async fn a_deleted_customer_keeps_its_account(database: TestDatabase) {
     let store = open(&database);
-    let owner = store.customers.create(with_account("Gone")).await.unwrap();
+    let owner = store.create(with_account("Gone")).await.unwrap();
     database.execute("UPDATE customers SET deleted_at = created_at");
-    assert_taken(store.customers.create(with_account("gone")).await, owner.id, true);
+    assert_taken(store.create(with_account("gone")).await, owner.id, true);
 }
 
 async fn a_refused_customer_leaves_the_next_ones_alone(database: TestDatabase) {
     let store = open(&database);
-    store.customers.create(with_account("taken")).await.unwrap();
-    store.customers.create(with_account("TAKEN")).await.unwrap_err();
-    let next = store.customers.create(with_account("free")).await.unwrap();
+    store.create(with_account("taken")).await.unwrap();
+    store.create(with_account("TAKEN")).await.unwrap_err();
+    let next = store.create(with_account("free")).await.unwrap();
     assert_eq!(store.customers.find(next.id).await.unwrap(), Some(next));
 }
 
@@ -61,22 +62,20 @@ async fn where_the_account_of_the_id_is_taken_another_is_made(database: TestData
     let store = open(&database);
     let by_hand: Vec<String> = (2..=400).map(|number| format!("cl{number:06}")).collect();
     for created in
-        join_all(by_hand[..200].iter().map(|account| store.customers.create(with_account(account))))
-            .await
+        join_all(by_hand[..200].iter().map(|account| store.create(with_account(account)))).await
     {
         created.unwrap();
     }
     database.execute("UPDATE customers SET deleted_at = created_at");
     for created in
-        join_all(by_hand[200..].iter().map(|account| store.customers.create(with_account(account))))
-            .await
+        join_all(by_hand[200..].iter().map(|account| store.create(with_account(account)))).await
     {
         created.unwrap();
     }
 
     let mut accounts: HashSet<String> = by_hand.into_iter().collect();
     for number in 0..200 {
-        let created = store.customers.create(named("Aurora")).await.unwrap();
+        let created = store.create(named("Aurora")).await.unwrap();
         let account = created.customer_account.as_str();
         let digits = account.strip_prefix("CL").unwrap();
         assert!(digits.len() >= 6 && digits.bytes().all(|digit| digit.is_ascii_digit()));
@@ -108,7 +107,7 @@ async fn an_account_is_made_in_a_crowd_of_a_hundred_thousand(database: TestDatab
     }
     let started = std::time::Instant::now();
     for _ in 0..20 {
-        let created = store.customers.create(named("Aurora")).await.unwrap();
+        let created = store.create(named("Aurora")).await.unwrap();
         assert!(created.id.get() < 1000);
         assert!(created.customer_account.as_str() > "CL100000", "{}", created.customer_account);
     }
@@ -128,9 +127,9 @@ cases! {
 }
 
 #[track_caller]
-fn assert_taken(result: Result<Customer, CreateError>, owner: CustomerId, owner_deleted: bool) {
+fn assert_taken(result: Result<Customer, WriteError>, owner: CustomerId, owner_deleted: bool) {
     match result {
-        Err(CreateError::AccountTaken { id, deleted }) => {
+        Err(WriteError::AccountTaken { id, deleted }) => {
             assert_eq!((id, deleted), (owner, owner_deleted));
         }
         other => panic!("{other:?} instead of taken by {owner}"),

@@ -5,6 +5,7 @@ use customers_domain::{
     Value,
 };
 
+use crate::Create as _;
 use crate::database::TestDatabase;
 use crate::{key, named, open, with_account};
 
@@ -21,15 +22,18 @@ const HOSTILE: [&str; 8] = [
     "{\"json\": null} $1 ? :name @x \u{fffd}\u{10ffff}",
 ];
 
+const LONG_EMAIL: &str =
+    "a.rather.long.address.of.somebody@a.rather.long.name.of.a.domain.example.com";
+
 async fn a_created_customer_is_found_by_its_id(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
 }
 
 async fn a_created_customer_is_found_by_its_account(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(with_account("Ö/42 b?")).await.unwrap();
+    let created = store.create(with_account("Ö/42 b?")).await.unwrap();
     assert_eq!(created.customer_account.as_str(), "Ö/42 b?");
     assert_eq!(store.customers.find_by_account(&key("Ö/42 b?")).await.unwrap(), Some(created));
 }
@@ -39,7 +43,7 @@ async fn an_account_is_found_in_any_case(database: TestDatabase) {
     for (written, asked) in
         [("CL9000", "cl9000"), ("cl9001", "Cl9001"), ("Straße", "STRASSE"), ("ΣΊΣΥΦΟΣ", "σίσυφος")]
     {
-        let created = store.customers.create(with_account(written)).await.unwrap();
+        let created = store.create(with_account(written)).await.unwrap();
         assert_eq!(created.customer_account.as_str(), written);
         assert_eq!(store.customers.find_by_account(&key(asked)).await.unwrap(), Some(created));
     }
@@ -47,7 +51,7 @@ async fn an_account_is_found_in_any_case(database: TestDatabase) {
 
 async fn an_account_is_not_a_pattern(database: TestDatabase) {
     let store = open(&database);
-    store.customers.create(with_account("CL9000")).await.unwrap();
+    store.create(with_account("CL9000")).await.unwrap();
     for pattern in ["CL900_", "%", "CL%", "*", "CL9000\\", "CL9000%", "cl900", "CL90000", "CL 9000"]
     {
         assert_eq!(store.customers.find_by_account(&key(pattern)).await.unwrap(), None);
@@ -56,7 +60,7 @@ async fn an_account_is_not_a_pattern(database: TestDatabase) {
 
 async fn an_unknown_id_or_account_is_none(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     let next = CustomerId::new(created.id.get() + 1).unwrap();
     assert_eq!(store.customers.find(next).await.unwrap(), None);
     assert_eq!(store.customers.find(CustomerId::MAX).await.unwrap(), None);
@@ -99,7 +103,10 @@ async fn the_longest_texts_and_the_largest_numbers_are_kept(database: TestDataba
     let store = open(&database);
     let account = "𝔘".repeat(255);
     let new = customer(&account, |_, attribute| match attribute.kind {
-        Kind::Text { max_chars, .. } => Value::Text("📞".repeat(max_chars as usize).into()),
+        Kind::Text { max_chars, .. } | Kind::Lines { max_chars } => {
+            Value::Text("📞".repeat(max_chars as usize).into())
+        }
+        Kind::Emails => Value::Text([LONG_EMAIL; 3].join(";").into()),
         Kind::Integer { .. } => Value::Integer(i32::MAX),
         Kind::Boolean => Value::Boolean(true),
         Kind::Account => Value::Null,
@@ -121,7 +128,7 @@ async fn an_empty_text_is_not_null(database: TestDatabase) {
 async fn a_customer_is_created_now(database: TestDatabase) {
     let store = open(&database);
     let before = Timestamp::now();
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     let after = Timestamp::now();
     assert!((before..=after).contains(&created.created_at), "{}", created.created_at);
     assert_eq!(created.updated_at, created.created_at);
@@ -130,8 +137,8 @@ async fn a_customer_is_created_now(database: TestDatabase) {
 
 async fn a_deleted_customer_is_hidden(database: TestDatabase) {
     let store = open(&database);
-    let deleted = store.customers.create(with_account("gone")).await.unwrap();
-    let live = store.customers.create(with_account("here")).await.unwrap();
+    let deleted = store.create(with_account("gone")).await.unwrap();
+    let live = store.create(with_account("here")).await.unwrap();
     database.execute(&format!(
         "UPDATE customers SET deleted_at = created_at WHERE id = {}",
         deleted.id
@@ -145,7 +152,7 @@ async fn ids_grow(database: TestDatabase) {
     let store = open(&database);
     let mut last = 0;
     for _ in 0..100 {
-        let id = store.customers.create(named("Aurora")).await.unwrap().id.get();
+        let id = store.create(named("Aurora")).await.unwrap().id.get();
         assert!(id > last, "{id} after {last}");
         last = id;
     }
@@ -155,11 +162,11 @@ async fn an_id_is_never_used_again(database: TestDatabase) {
     let mut last = 0;
     for round in 0..4 {
         let store = open(&database);
-        let first = store.customers.create(named("Aurora")).await.unwrap().id.get();
+        let first = store.create(named("Aurora")).await.unwrap().id.get();
         assert!(first > last, "{first} after {last} in round {round}");
-        last = store.customers.create(named("Aurora")).await.unwrap().id.get();
+        last = store.create(named("Aurora")).await.unwrap().id.get();
         database.execute(&format!("DELETE FROM customers WHERE id = {last}"));
-        let next = store.customers.create(named("Aurora")).await.unwrap().id.get();
+        let next = store.create(named("Aurora")).await.unwrap().id.get();
         assert!(next > last, "{next} after {last} in round {round}");
         last = next;
         // Everything, so that nothing is left to count on.
@@ -202,16 +209,17 @@ fn customer<'a>(
 
 fn other_than_default(attribute: &Attribute, text: &str, number: i32) -> Value<'static> {
     match (attribute.kind, attribute.default()) {
-        (Kind::Integer { min }, _) => Value::Integer(min + 1 + number),
+        (Kind::Integer { min }, _) => Value::Integer(min + 2 + number),
         (Kind::Boolean, Value::Boolean(default)) => Value::Boolean(!default),
-        (Kind::Text { .. }, _) => Value::Text(text.to_owned().into()),
+        (Kind::Text { .. } | Kind::Lines { .. }, _) => Value::Text(text.to_owned().into()),
+        (Kind::Emails, _) => Value::Text(format!("a{number}@example.com").into()),
         (kind, default) => panic!("a default of {kind:?} is {default:?}"),
     }
 }
 
 /// Creates a customer and sees that it is as it was asked for.
 async fn create(store: &customers_storage::Store, new: NewCustomer) -> Customer {
-    let created = store.customers.create(new.clone()).await.unwrap();
+    let created = store.create(new.clone()).await.unwrap();
     if let Some(account) = &new.customer_account {
         assert_eq!(created.customer_account, *account);
     }

@@ -3,29 +3,30 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use customers_domain::CreateError;
+use customers_domain::WriteError;
 use futures_util::future::join_all;
 
+use crate::Create as _;
 use crate::database::TestDatabase;
 use crate::{assert_internal, assert_unavailable, key, named, open, token, with_account};
 
 async fn a_missing_column_is_an_internal_error(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(with_account("a")).await.unwrap();
+    let created = store.create(with_account("a")).await.unwrap();
     // Statements that are prepared already fail too, also in the next transaction.
     store.customers.find(created.id).await.unwrap();
     database.execute("ALTER TABLE customers DROP COLUMN website");
     for _ in 0..2 {
         assert_internal(store.customers.find(created.id).await);
         assert_internal(store.customers.find_by_account(&key("a")).await);
-        assert_internal(store.customers.create(named("Aurora")).await);
+        assert_internal(store.create(named("Aurora")).await);
     }
     assert_eq!(database.count("customers"), 1);
 }
 
 async fn a_row_that_makes_no_sense_is_an_internal_error(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     database.execute("UPDATE customers SET customer_account = '..'");
     assert_internal(store.customers.find(created.id).await);
     store.customers.ready().await.unwrap();
@@ -41,9 +42,9 @@ async fn writes_fail_one_by_one_when_their_transaction_fails(database: TestDatab
         "ALTER TABLE customers ADD CHECK (name <> 'unwanted')"
     });
     let creates = (0..60).map(|number| {
-        let customers = store.customers.clone();
+        let store = store.clone();
         let name = if number % 10 == 0 { "unwanted" } else { "welcome" };
-        tokio::spawn(async move { customers.create(named(name)).await })
+        tokio::spawn(async move { store.create(named(name)).await })
     });
     for (number, created) in join_all(creates).await.into_iter().enumerate() {
         match created.unwrap() {
@@ -70,8 +71,7 @@ async fn a_failure_that_ends_the_transaction_is_told_as_it_is(database: TestData
          BEGIN SELECT RAISE(ROLLBACK, 'disk I/O error'); END",
     );
     for _ in 0..3 {
-        let creates =
-            ["broken", "welcome", "broken"].map(|name| store.customers.create(named(name)));
+        let creates = ["broken", "welcome", "broken"].map(|name| store.create(named(name)));
         for (name, created) in ["broken", "welcome", "broken"].iter().zip(join_all(creates).await) {
             match *name {
                 "broken" => assert_unavailable(created),
@@ -87,8 +87,8 @@ async fn a_short_lock_is_waited_for(database: TestDatabase) {
     let mut other = database.connect();
     other.execute("BEGIN IMMEDIATE");
     let creates = (0..10).map(|_| {
-        let customers = store.customers.clone();
-        tokio::spawn(async move { customers.create(named("Aurora")).await })
+        let store = store.clone();
+        tokio::spawn(async move { store.create(named("Aurora")).await })
     });
     let creates: Vec<_> = creates.collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -102,14 +102,14 @@ async fn a_short_lock_is_waited_for(database: TestDatabase) {
 /// However many wait, the last of them need not wait for the lock in turn.
 async fn a_long_lock_makes_writes_unavailable_and_no_reads(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     let mut other = database.connect();
     other.execute("BEGIN IMMEDIATE");
     let started = Instant::now();
     let creates = (0..1400).map(|_| {
-        let customers = store.customers.clone();
+        let store = store.clone();
         tokio::spawn(async move {
-            let created = customers.create(named("Locked out")).await;
+            let created = store.create(named("Locked out")).await;
             (started.elapsed(), created)
         })
     });
@@ -131,13 +131,13 @@ async fn a_long_lock_makes_writes_unavailable_and_no_reads(database: TestDatabas
     }
     assert!(started.elapsed() >= Duration::from_secs(5), "{:?}", started.elapsed());
     other.execute("COMMIT");
-    store.customers.create(named("Welcome")).await.unwrap();
+    store.create(named("Welcome")).await.unwrap();
     assert_eq!(database.count("customers"), 2);
 }
 
 async fn lost_connections_are_replaced(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     store.tokens.add(token("ERP", 0)).await.unwrap();
     for round in 1..=5 {
         // All connections of the pool are open when they are cut.
@@ -149,7 +149,7 @@ async fn lost_connections_are_replaced(database: TestDatabase) {
         database.end_connections();
         assert_eq!(store.customers.find(created.id).await.unwrap().as_ref(), Some(&created));
         database.end_connections();
-        store.customers.create(named(&format!("of round {round}"))).await.unwrap();
+        store.create(named(&format!("of round {round}"))).await.unwrap();
         database.end_connections();
         let found = store.customers.find_by_account(&created.customer_account.key()).await;
         assert_eq!(found.unwrap().as_ref(), Some(&created));
@@ -166,7 +166,7 @@ async fn lost_connections_are_replaced(database: TestDatabase) {
 async fn creates_survive_connections_that_are_lost_under_them(database: TestDatabase) {
     let store = open(&database);
     let creates = (0..4).map(|writer| {
-        let customers = store.customers.clone();
+        let store = store.clone();
         tokio::spawn(async move {
             let started = Instant::now();
             let mut results = Vec::new();
@@ -174,7 +174,7 @@ async fn creates_survive_connections_that_are_lost_under_them(database: TestData
                 let name = format!("{writer} {}", results.len());
                 // Every other one with an account, which it could take from itself.
                 let new = if results.len() % 2 == 0 { with_account(&name) } else { named(&name) };
-                results.push((name, customers.create(new).await));
+                results.push((name, store.create(new).await));
             }
             results
         })
@@ -206,13 +206,13 @@ async fn creates_survive_connections_that_are_lost_under_them(database: TestData
 
 async fn a_database_that_is_away_is_unavailable_until_it_is_back(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     database.allow_connections(false);
     database.end_connections();
     let (ready, find, create, add) = tokio::join!(
         store.customers.ready(),
         store.customers.find(created.id),
-        store.customers.create(named("Away")),
+        store.create(named("Away")),
         store.tokens.add(token("ERP", 1)),
     );
     assert_unavailable(ready);
@@ -221,14 +221,14 @@ async fn a_database_that_is_away_is_unavailable_until_it_is_back(database: TestD
     assert!(add.is_err());
     database.allow_connections(true);
     assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
-    store.customers.create(named("Back")).await.unwrap();
+    store.create(named("Back")).await.unwrap();
     assert_eq!(database.count("customers"), 2);
 }
 
 /// As a server is that has just become a standby: a connection to its successor would do.
 async fn a_database_that_takes_no_writes_is_unavailable_to_them(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     let name = database.values("SELECT CAST(current_database() AS TEXT) AS value").remove(0);
     database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
     database.end_connections();
@@ -238,7 +238,7 @@ async fn a_database_that_takes_no_writes_is_unavailable_to_them(database: TestDa
         database.values(sessions)[0].parse().unwrap()
     };
     let before = sessions();
-    assert_unavailable(store.customers.create(named("Lost")).await);
+    assert_unavailable(store.create(named("Lost")).await);
     let opened = sessions() - before;
     assert!((2..100).contains(&opened), "{opened} connections for one request");
     assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
@@ -247,23 +247,23 @@ async fn a_database_that_takes_no_writes_is_unavailable_to_them(database: TestDa
     other.execute("SET default_transaction_read_only = off");
     other.execute(&format!("ALTER DATABASE {name} RESET default_transaction_read_only"));
     database.end_connections();
-    store.customers.create(named("Back")).await.unwrap();
+    store.create(named("Back")).await.unwrap();
 }
 
 /// Connections that hang are not waited for without end.
 async fn no_free_connection_is_unavailable(database: TestDatabase) {
     let store = open(&database);
-    let created = store.customers.create(named("Aurora")).await.unwrap();
+    let created = store.create(named("Aurora")).await.unwrap();
     let mut other = database.connect();
     other.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE");
     let hanging: Vec<_> = (0..4)
         .map(|_| {
-            let customers = store.customers.clone();
-            tokio::spawn(async move { customers.find(created.id).await })
+            let store = store.clone();
+            tokio::spawn(async move { store.customers.find(created.id).await })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let creates = (0..1200).map(|_| store.customers.create(named("No room")));
+    let creates = (0..1200).map(|_| store.create(named("No room")));
     let started = Instant::now();
     for created in join_all(creates).await {
         assert_unavailable(created);
@@ -273,14 +273,14 @@ async fn no_free_connection_is_unavailable(database: TestDatabase) {
     for found in join_all(hanging).await {
         assert_eq!(found.unwrap().unwrap().as_ref(), Some(&created));
     }
-    store.customers.create(named("Room again")).await.unwrap();
+    store.create(named("Room again")).await.unwrap();
     assert_eq!(database.count("customers"), 2);
 }
 
 /// 40001 and 40P01 are what a server says of transactions that stood in each other's way.
 async fn a_conflict_with_another_transaction_is_tried_again(database: TestDatabase) {
     let store = open(&database);
-    let taken = store.customers.create(with_account("taken")).await.unwrap();
+    let taken = store.create(with_account("taken")).await.unwrap();
     for state in ["40001", "40P01"] {
         // The sequence remembers across the failed transactions how often that was said.
         database.execute(&format!(
@@ -296,12 +296,12 @@ async fn a_conflict_with_another_transaction_is_tried_again(database: TestDataba
              CREATE TRIGGER conflict BEFORE INSERT ON tokens
                  FOR EACH ROW EXECUTE FUNCTION conflict();"
         ));
-        store.customers.create(named(state)).await.unwrap();
+        store.create(named(state)).await.unwrap();
         database.execute("ALTER SEQUENCE said RESTART");
         store.tokens.add(token(state, state.len() as u8 + state.as_bytes()[2])).await.unwrap();
         database.execute("ALTER SEQUENCE said RESTART");
-        match store.customers.create(with_account("TAKEN")).await {
-            Err(CreateError::AccountTaken { id, .. }) => assert_eq!(id, taken.id),
+        match store.create(with_account("TAKEN")).await {
+            Err(WriteError::AccountTaken { id, .. }) => assert_eq!(id, taken.id),
             other => panic!("{other:?}"),
         }
         assert_eq!(database.count(&format!("customers WHERE name = '{state}'")), 1);

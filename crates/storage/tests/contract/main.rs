@@ -1,7 +1,9 @@
 //! What every adapter must do: each case is run on SQLite and on PostgreSQL.
 
 use customers_domain::token::{NewToken, Scope, TokenDigest};
-use customers_domain::{AccountKey, CreateError, CustomerAccount, NewCustomer, RepositoryError};
+use customers_domain::{
+    AccountKey, Customer, CustomerAccount, NewCustomer, RepositoryError, Write, WriteError, Written,
+};
 use customers_storage::{OpenError, Options, Store};
 
 #[path = "../support/database.rs"]
@@ -35,10 +37,14 @@ macro_rules! cases {
 mod accounts;
 mod customers;
 mod failures;
+mod listing;
+mod living;
 mod lost_answers;
 mod opening;
 mod races;
+mod searching;
 mod tokens;
+mod users;
 mod write_ahead_log;
 
 fn try_open(url: &str) -> Result<Store, OpenError> {
@@ -49,6 +55,30 @@ fn try_open(url: &str) -> Result<Store, OpenError> {
 
 fn open(database: &TestDatabase) -> Store {
     try_open(&database.url()).expect("a store")
+}
+
+/// A write of somebody who asks for nothing beside.
+fn write() -> Write {
+    Write {
+        actor: "tests".into(),
+        request_id: "request-1".into(),
+        precondition: None,
+        idempotency: None,
+    }
+}
+
+/// Creating a customer as nobody in particular.
+trait Create {
+    async fn create(&self, new: NewCustomer) -> Result<Customer, WriteError>;
+}
+
+impl Create for Store {
+    async fn create(&self, new: NewCustomer) -> Result<Customer, WriteError> {
+        match self.customers.create(new, write()).await? {
+            Written::Now(customer) => Ok(*customer),
+            Written::Before(_) => panic!("a replay of what has no key"),
+        }
+    }
 }
 
 fn named(name: &str) -> NewCustomer {
@@ -77,20 +107,20 @@ fn token(name: &str, digest: u8) -> NewToken {
 
 /// Unwraps what must be [`RepositoryError::Unavailable`].
 #[track_caller]
-fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, impl Into<CreateError>>) {
+fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, impl Into<WriteError>>) {
     let error = result.map_err(Into::into).expect_err("unavailable");
     assert!(
-        matches!(error, CreateError::Repository(RepositoryError::Unavailable(_))),
+        matches!(error, WriteError::Repository(RepositoryError::Unavailable(_))),
         "{error:?} instead of unavailable"
     );
 }
 
 /// Unwraps what must be [`RepositoryError::Internal`].
 #[track_caller]
-fn assert_internal<T: std::fmt::Debug>(result: Result<T, impl Into<CreateError>>) {
+fn assert_internal<T: std::fmt::Debug>(result: Result<T, impl Into<WriteError>>) {
     let error = result.map_err(Into::into).expect_err("an internal error");
     assert!(
-        matches!(error, CreateError::Repository(RepositoryError::Internal(_))),
+        matches!(error, WriteError::Repository(RepositoryError::Internal(_))),
         "{error:?} instead of an internal error"
     );
 }

@@ -2,10 +2,15 @@
 
 use std::sync::Barrier;
 
+use customers_domain::search::SearchTerm;
+use customers_domain::selection::{Filter, Listing, Order, Page, Selection};
+use customers_domain::token::NewToken;
+use customers_domain::{Attribute, Timestamp, Value};
 use customers_storage::{OpenError, Store};
 
+use crate::Create as _;
 use crate::database::TestDatabase;
-use crate::{named, open, token, try_open};
+use crate::{key, named, open, token, try_open};
 
 async fn an_open_store_is_ready(database: TestDatabase) {
     open(&database).customers.ready().await.unwrap();
@@ -18,14 +23,14 @@ async fn a_store_that_lost_its_tables_is_not_ready(database: TestDatabase) {
 }
 
 async fn what_was_created_is_there_when_opened_again(database: TestDatabase) {
-    let created = open(&database).customers.create(named("Aurora")).await.unwrap();
+    let created = open(&database).create(named("Aurora")).await.unwrap();
     assert_eq!(open(&database).customers.find(created.id).await.unwrap(), Some(created));
 }
 
 async fn many_processes_may_open_a_fresh_database_at_once(database: TestDatabase) {
     for store in open_at_once(&database) {
         store.customers.ready().await.unwrap();
-        store.customers.create(named("Aurora")).await.unwrap();
+        store.create(named("Aurora")).await.unwrap();
     }
     assert_eq!(database.count("customers"), PROCESSES);
 }
@@ -46,18 +51,68 @@ async fn many_processes_may_make_the_first_table_at_once(database: TestDatabase)
     }
 }
 
+/// One that the first version has made and filled.
 async fn many_processes_may_bring_a_database_up_to_date_at_once(database: TestDatabase) {
-    let created = open(&database).customers.create(named("Aurora")).await.unwrap();
+    let sql = match database.url().starts_with("sqlite:") {
+        true => include_str!("../../../../migrations/sqlite/2026-11-23-000001_customers/up.sql"),
+        false => include_str!("../../../../migrations/postgres/2026-11-23-000001_customers/up.sql"),
+    };
+    database.execute(sql);
     database.execute(
-        "DROP TABLE tokens;
-         DELETE FROM __diesel_schema_migrations
-         WHERE version <> (SELECT min(version) FROM __diesel_schema_migrations)",
+        "CREATE TABLE __diesel_schema_migrations (
+             version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+         );
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('20261123000001');
+         INSERT INTO customers (id, brand_id, customer_account, account_key, name,
+             main_address_city, active, is_reseller, reseller_level, charge_vat,
+             apply_vat_auto_reverse_operators, on_call_duty, vip, created_at, updated_at)
+         SELECT 7, 1, 'ACME', 'acme', 'Société Générale', 'Orléans', active, NOT active, 0, active,
+             NOT active, NOT active, active, 1000000, 2000000
+         FROM (SELECT 1 = 1 AS active) AS truth",
     );
     for store in open_at_once(&database) {
         store.customers.ready().await.unwrap();
         assert!(!store.tokens.any().await.unwrap());
-        assert_eq!(store.customers.find(created.id).await.unwrap().as_ref(), Some(&created));
+        let customer = store.customers.find_by_account(&key("Acme")).await.unwrap().unwrap();
+        assert_eq!((customer.id.get(), customer.vip, customer.is_reseller), (7, true, false));
+        let city = Filter::Attribute {
+            attribute: Attribute::named("mainAddressCity").unwrap(),
+            any_of: vec![Value::Text("orleans".into())],
+        };
+        let selection = Selection { filters: vec![city], ..Selection::default() };
+        let page = Page { skip: 0, take: 20 };
+        let listed = store.customers.list(selection, Order::default(), page).await.unwrap();
+        let found =
+            store.customers.search(SearchTerm::new("societe").unwrap(), page).await.unwrap();
+        for listing in [listed, found] {
+            assert_eq!(listing, Listing { customers: vec![customer.clone()], total: 1 });
+        }
     }
+}
+
+async fn tokens_outlive_the_change_that_brought_users(database: TestDatabase) {
+    let store = open(&database);
+    let expires_at = Some(Timestamp::now());
+    store.tokens.add(NewToken { expires_at, ..token("ERP", 1) }).await.unwrap();
+    store.tokens.add(token("PBX", 2)).await.unwrap();
+    store.tokens.used(&token("PBX", 2).digest, Timestamp::now()).await.unwrap();
+    store.tokens.add(token("revoked", 3)).await.unwrap();
+    store.tokens.revoke(&"revoked".parse().unwrap()).await.unwrap();
+    let before = store.tokens.list().await.unwrap();
+    drop(store);
+    database.execute(match database.url().starts_with("sqlite:") {
+        true => {
+            include_str!("../../../../migrations/sqlite/2026-11-25-000001_create_users/down.sql")
+        }
+        false => {
+            include_str!("../../../../migrations/postgres/2026-11-25-000001_create_users/down.sql")
+        }
+    });
+    database.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261125000001'");
+    let store = open(&database);
+    assert_eq!(store.tokens.list().await.unwrap(), before);
+    assert_eq!(before.len(), 2);
+    assert_eq!(database.count("tokens WHERE revoked_at IS NOT NULL"), 1);
 }
 
 /// As when a server starts while others are stopping: on SQLite, the last one to close a file
@@ -91,7 +146,7 @@ async fn a_file_is_made_with_its_folders(database: TestDatabase) {
     // None of this means anything to a file system, but it would in a URL.
     let file = folder.join("a?b=c#d%41 é").join("x.db");
     let store = try_open(&format!("sqlite://{}", file.display())).unwrap();
-    store.customers.create(named("Aurora")).await.unwrap();
+    store.create(named("Aurora")).await.unwrap();
     assert!(file.is_file());
 }
 
@@ -164,7 +219,7 @@ async fn a_host_that_says_nothing_is_passed_over(database: TestDatabase) {
     let hosts = format!("{},{server}", silent.local_addr().unwrap());
     let store = try_open(&format!("{login}@{hosts}?target_session_attrs=read-write")).unwrap();
     store.customers.ready().await.unwrap();
-    store.customers.create(named("Aurora")).await.unwrap();
+    store.create(named("Aurora")).await.unwrap();
 }
 
 /// So that the role of a server in production need not own the tables.
@@ -173,14 +228,14 @@ async fn a_migrated_database_is_opened_by_a_role_that_may_only_use_it(database: 
     let role = format!("user_of_{}", database.url().rsplit_once('/').unwrap().1);
     database.execute(&format!(
         "CREATE ROLE {role} LOGIN PASSWORD 'secret';
-         GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role};
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
          GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
     ));
     let url = database.url();
     let (_, server) = url.rsplit_once('@').unwrap();
     let store = try_open(&format!("postgres://{role}:secret@{server}")).unwrap();
     store.customers.ready().await.unwrap();
-    store.customers.create(named("Aurora")).await.unwrap();
+    store.create(named("Aurora")).await.unwrap();
     store.tokens.add(token("ERP", 1)).await.unwrap();
 }
 
@@ -191,6 +246,7 @@ cases! {
         what_was_created_is_there_when_opened_again,
         many_processes_may_open_a_fresh_database_at_once,
         many_processes_may_bring_a_database_up_to_date_at_once,
+        tokens_outlive_the_change_that_brought_users,
         a_database_may_be_opened_while_others_close_it,
         a_database_of_a_newer_version_is_refused,
     ]

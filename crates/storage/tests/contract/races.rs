@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use customers_domain::{CreateError, Customer, NewCustomer};
+use customers_domain::{Customer, NewCustomer, WriteError};
 use customers_storage::Store;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use crate::Create as _;
 use crate::database::TestDatabase;
 use crate::{key, named, open, with_account};
 
@@ -36,7 +37,7 @@ async fn of_parallel_creates_of_one_account_in_two_processes_one_wins(database: 
 
 async fn a_conflict_does_not_fail_its_neighbours(database: TestDatabase) {
     let store = open(&database);
-    let owner = store.customers.create(with_account("taken")).await.unwrap();
+    let owner = store.create(with_account("taken")).await.unwrap();
     let news = (0..120).map(|number| match number % 3 {
         0 => with_account("TAKEN"),
         1 => with_account(&format!("free {number}")),
@@ -44,7 +45,7 @@ async fn a_conflict_does_not_fail_its_neighbours(database: TestDatabase) {
     });
     for (number, created) in create_in_parallel(&[store], news).await.into_iter().enumerate() {
         match created {
-            Err(CreateError::AccountTaken { id, deleted: false }) => {
+            Err(WriteError::AccountTaken { id, deleted: false }) => {
                 assert_eq!((number % 3, id), (0, owner.id));
             }
             created => assert!(number % 3 != 0 && created.is_ok(), "{number}: {created:?}"),
@@ -57,7 +58,7 @@ async fn a_conflict_does_not_fail_its_neighbours(database: TestDatabase) {
 async fn a_create_that_nobody_waits_for_is_done_once_or_not_at_all(database: TestDatabase) {
     let store = open(&database);
     for number in 0..60 {
-        let create = store.customers.create(with_account(&format!("dropped {number}")));
+        let create = store.create(with_account(&format!("dropped {number}")));
         // Polled once, or for so long that some are done and others not.
         match number % 3 {
             0 => drop(create.now_or_never()),
@@ -76,9 +77,9 @@ async fn a_create_that_nobody_waits_for_is_done_once_or_not_at_all(database: Tes
         let found = store.customers.find_by_account(&key(&account)).await.unwrap();
         assert_eq!(rows, usize::from(found.is_some()));
         // What was not done is still free, and what was done is whole.
-        match (found, store.customers.create(with_account(&account)).await) {
+        match (found, store.create(with_account(&account)).await) {
             (None, created) => assert_eq!(created.unwrap().name, account),
-            (Some(found), Err(CreateError::AccountTaken { id, .. })) => {
+            (Some(found), Err(WriteError::AccountTaken { id, .. })) => {
                 assert_eq!((found.id, found.name), (id, account));
             }
             (Some(found), created) => panic!("{found:?}, then {created:?}"),
@@ -90,7 +91,7 @@ async fn a_create_that_nobody_waits_for_is_done_once_or_not_at_all(database: Tes
 async fn a_dropped_store_finishes_its_writes(database: TestDatabase) {
     let store = open(&database);
     for number in 0..300 {
-        let create = store.customers.create(with_account(&format!("last {number}")));
+        let create = store.create(with_account(&format!("last {number}")));
         assert!(create.now_or_never().is_none());
     }
     drop(store);
@@ -113,11 +114,11 @@ cases! {
 async fn create_in_parallel(
     stores: &[Store],
     news: impl IntoIterator<Item = NewCustomer>,
-) -> Vec<Result<Customer, CreateError>> {
+) -> Vec<Result<Customer, WriteError>> {
     let tasks: Vec<_> = news
         .into_iter()
         .zip(stores.iter().cycle().cloned())
-        .map(|(new, store)| tokio::spawn(async move { store.customers.create(new).await }))
+        .map(|(new, store)| tokio::spawn(async move { store.create(new).await }))
         .collect();
     join_all(tasks).await.into_iter().map(|done| done.expect("no panic")).collect()
 }
@@ -147,7 +148,7 @@ async fn assert_no_collisions(stores: &[Store]) {
                     assert_eq!(found.as_ref(), Some(&created));
                 }
             }
-            (Some(account), Err(CreateError::AccountTaken { id, deleted: false })) => {
+            (Some(account), Err(WriteError::AccountTaken { id, deleted: false })) => {
                 let owner = stores[0].customers.find(id).await.unwrap().expect("the owner");
                 assert_eq!(owner.customer_account.key(), account.key());
                 assert_eq!(owner.name, "automatic");
@@ -176,7 +177,7 @@ async fn assert_one_wins(stores: &[Store]) {
     assert_eq!(lost.len(), 49);
     for lost in lost {
         match lost {
-            Err(CreateError::AccountTaken { id, deleted: false }) => assert_eq!(id, winner.id),
+            Err(WriteError::AccountTaken { id, deleted: false }) => assert_eq!(id, winner.id),
             other => panic!("{other:?}"),
         }
     }

@@ -68,6 +68,18 @@ impl Client {
         self.call("POST", target)
     }
 
+    pub fn patch(&self, target: &str) -> Call {
+        self.call("PATCH", target)
+    }
+
+    pub fn put(&self, target: &str) -> Call {
+        self.call("PUT", target)
+    }
+
+    pub fn delete(&self, target: &str) -> Call {
+        self.call("DELETE", target)
+    }
+
     /// Creates a customer of these parameters, which must work.
     pub async fn create(&self, parameters: &Value) -> Value {
         self.post("/api/v1/customers").json(parameters).await.expect(201)

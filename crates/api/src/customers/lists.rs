@@ -1,0 +1,116 @@
+//! Many customers are asked for: listed, filtered, searched.
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use customers_domain::search::{MAX_TERM_CHARS, SearchTerm};
+use customers_domain::selection::{Listing, Stretch};
+use customers_domain::{CustomerRepository, Kind, Rule, Value};
+
+use super::PATH;
+use crate::Settings;
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::input::{lenient, query};
+use crate::listing::{
+    Around, Cursor, CursorPage, ListDigest, ListQuery, ListUrl, NumberedPage, filters,
+    invalid_cursor,
+};
+use crate::openapi::{
+    CustomersFound, CustomersListed, ListFailures, ListParameters, NumberedParameters,
+    SearchFailures, TermQuery,
+};
+
+/// Lists customers, filtered and sorted
+///
+/// All filters must let a customer pass. A filter is exact but for case and accents, unless it says
+/// otherwise; a comma means "or", and `\,` is a comma. Blank filters are ignored, but `filter[id]`
+/// and `filter[customerAccount]`, which then match nobody.
+///
+/// Pages are numbered, with the total and with links to others. With `pagination=cursor` they have a
+/// cursor to the next instead: following `next_page_url` to its end shows every customer that was
+/// there throughout exactly once, whatever is created meanwhile, and costs the same on every page.
+#[utoipa::path(
+    operation_id = "listCustomers",
+    tag = "customers",
+    security(("token" = [])),
+    params(ListParameters),
+    responses(CustomersListed, ListFailures),
+)]
+#[get("/customers")]
+pub(crate) async fn list(
+    caller: Caller,
+    customers: web::Data<dyn CustomerRepository>,
+    settings: web::Data<Settings>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = ListQuery::of(&request)?;
+    let selection = filters::selection(&query.filters, caller.scope)?;
+    let order = filters::order(&query.sort)?;
+    let url = ListUrl::new(settings.public_url.as_ref(), &request, PATH, &query);
+    let Some(cursor) = query.cursor() else {
+        let listing = customers.list(selection, order, query.part()).await?;
+        return Ok(NumberedPage::new(&listing, &query, &url).into_response());
+    };
+
+    let list = ListDigest::of_list(&query.filters, &order);
+    let cursor = Cursor::decode(cursor, &list)?;
+    let from = match &cursor {
+        Some(cursor) => Some(order.place(cursor.place.clone()).ok_or_else(invalid_cursor)?),
+        None => None,
+    };
+    let backwards = cursor.as_ref().is_some_and(|cursor| cursor.backwards);
+    let per_page = query.per_page();
+    // One more tells whether there are more.
+    let stretch = Stretch { from, backwards, take: per_page + 1 };
+    let mut found = customers.walk(selection, order.clone(), stretch).await?;
+    let around = Around::page(&mut found, per_page, cursor.as_ref(), &order, &list);
+    Ok(CursorPage::new(&found, per_page, &around, &url.by_cursor()).into_response())
+}
+
+/// Searches customers
+///
+/// All words of the term must occur, in any order, in name, brand, account, references, registration
+/// numbers, e-mail address or phone numbers; case and accents do not matter. The best 1,000 are
+/// found, the best first: the one whose account is the term, accounts that begin with it, names that
+/// begin with it, and then the others, each by id.
+///
+/// A word of fewer than three letters or digits is looked for only at the beginning of names and
+/// accounts, or, where there is a longer one, among what that finds.
+#[utoipa::path(
+    operation_id = "searchCustomers",
+    tag = "customers",
+    security(("token" = [])),
+    params(TermQuery, NumberedParameters),
+    responses(CustomersFound, SearchFailures),
+)]
+#[get("/customers/search")]
+pub(crate) async fn search(
+    customers: web::Data<dyn CustomerRepository>,
+    settings: web::Data<Settings>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = ListQuery::of(&request)?;
+    let listing = match term(&request)? {
+        Some(term) => customers.search(term, query.part()).await?,
+        None => Listing { customers: Vec::new(), total: 0 },
+    };
+    let path = format!("{PATH}/search");
+    let url = ListUrl::new(settings.public_url.as_ref(), &request, &path, &query);
+    Ok(NumberedPage::new(&listing, &query, &url).into_response())
+}
+
+/// The term of a request; `None` where there is none, or nothing to look for in it.
+fn term(request: &HttpRequest) -> Result<Option<SearchTerm>, ApiError> {
+    let parameters = query(request)?;
+    let kind = Kind::Text { min_chars: 0, max_chars: MAX_TERM_CHARS };
+    let wrong = |rule| ApiError::of_field("term", rule);
+    match parameters.get("term").map(|raw| lenient::read(kind, raw)).transpose().map_err(wrong)? {
+        Some(Value::Text(term)) if term.chars().any(char::is_control) => {
+            Err(wrong(Rule::ControlCharacter))
+        }
+        Some(Value::Text(term)) if term.chars().count() as u64 > MAX_TERM_CHARS => {
+            Err(wrong(Rule::MaxChars(MAX_TERM_CHARS)))
+        }
+        Some(Value::Text(term)) => Ok(SearchTerm::new(&term)),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,132 @@
+//! What a write makes of a customer: the same on both databases.
+
+use std::time::Duration;
+
+use customers_domain::history::Action;
+use customers_domain::{Customer, CustomerChanges, Precondition, Timestamp, Write, WriteError};
+
+use crate::error::Abort;
+use crate::row::{CustomerRow, KeysRow, NewHistoryRow, phones};
+
+/// A write to an existing customer.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Update(CustomerChanges),
+    Delete,
+    Restore,
+}
+
+impl Change {
+    fn action(&self) -> Action {
+        match self {
+            Self::Update(_) => Action::Updated,
+            Self::Delete => Action::Deleted,
+            Self::Restore => Action::Restored,
+        }
+    }
+
+    /// What becomes of the customer: the same where it makes no difference.
+    ///
+    /// # Errors
+    ///
+    /// Refused where there is no such customer for it, and where the precondition does not hold.
+    pub fn of(&self, before: &Customer, write: &Write) -> Result<Customer, Abort<WriteError>> {
+        if before.deleted_at.is_some() && !matches!(self, Self::Restore) {
+            return Err(Abort::Refused(WriteError::NotFound));
+        }
+        check(write.precondition.as_ref(), Some(before))?;
+        let mut after = before.clone();
+        // Later than the change before, whatever the clock says.
+        let now = Timestamp::now().max(before.updated_at.saturating_add(Duration::from_micros(1)));
+        match self {
+            Self::Update(changes) => changes.apply(&mut after),
+            Self::Delete => after.deleted_at = Some(now),
+            Self::Restore => after.deleted_at = None,
+        }
+        if after != *before {
+            after.updated_at = now;
+        }
+        Ok(after)
+    }
+}
+
+/// Refuses where the precondition does not hold.
+pub(crate) fn check(
+    precondition: Option<&Precondition>,
+    customer: Option<&Customer>,
+) -> Result<(), Abort<WriteError>> {
+    match precondition {
+        Some(precondition) if !precondition.holds(customer) => {
+            Err(Abort::Refused(WriteError::PreconditionFailed))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rows of a customer that is created.
+pub(crate) struct Creation {
+    pub row: CustomerRow,
+    pub keys: KeysRow,
+    pub phones: Vec<String>,
+    pub history: NewHistoryRow,
+}
+
+impl Creation {
+    pub fn new(customer: &Customer, write: &Write) -> Self {
+        Self {
+            row: CustomerRow::from(customer),
+            keys: KeysRow::from(customer),
+            phones: phones(customer),
+            history: NewHistoryRow::new(Action::Created, None, customer, write),
+        }
+    }
+}
+
+/// The rows of a customer that is changed.
+pub(crate) struct Difference {
+    pub row: CustomerRow,
+    pub keys: KeysRow,
+    /// Whether other keys than the time of the last change differ.
+    pub has_other_keys: bool,
+    /// Whether something else is searched than before.
+    pub has_other_text: bool,
+    /// Whether it has another account, by its key.
+    pub has_other_account: bool,
+    pub removed_phones: Vec<String>,
+    pub added_phones: Vec<String>,
+    pub history: NewHistoryRow,
+    /// By how many there are more live customers, and fewer deleted ones.
+    pub live: i64,
+}
+
+impl Difference {
+    /// What the change has made of the customer that was stored so.
+    pub fn new(
+        change: &Change,
+        stored: &CustomerRow,
+        before: &Customer,
+        after: &Customer,
+        write: &Write,
+    ) -> diesel::QueryResult<Self> {
+        let [old, new] = [before, after].map(phones);
+        let missing_in = |those: &[String], from: &[String]| -> Vec<String> {
+            from.iter().filter(|phone| !those.contains(phone)).cloned().collect()
+        };
+        let row = CustomerRow::from(after).keeping_unknown(stored)?;
+        let keys = KeysRow::from(after);
+        let mut old_keys = KeysRow::from(before);
+        old_keys.updated_at = keys.updated_at;
+        let is_live = |customer: &Customer| i64::from(customer.deleted_at.is_none());
+        Ok(Self {
+            has_other_keys: keys != old_keys,
+            has_other_text: keys.searched_text != old_keys.searched_text,
+            has_other_account: row.account_key != stored.account_key,
+            removed_phones: missing_in(&new, &old),
+            added_phones: missing_in(&old, &new),
+            history: NewHistoryRow::new(change.action(), Some(before), after, write),
+            live: is_live(after) - is_live(before),
+            row,
+            keys,
+        })
+    }
+}

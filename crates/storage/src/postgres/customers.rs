@@ -1,0 +1,182 @@
+//! The customers in PostgreSQL.
+
+use async_trait::async_trait;
+use customers_domain::history::HistoryEntry;
+use customers_domain::search::SearchTerm;
+use customers_domain::selection::{Listing, Order, Page, Selection, Stretch};
+use customers_domain::{
+    AccountKey, Customer, CustomerAccount, CustomerChanges, CustomerId, CustomerRepository,
+    NewCustomer, RepositoryError, Timestamp, Write, WriteError, Written,
+};
+use diesel::prelude::*;
+
+use super::PostgresStore;
+use super::reads::Asked;
+use super::writes::Writing;
+use crate::change::Change;
+use crate::error::{Abort, unavailable};
+use crate::row::{CustomerRow, HistoryRow, at_most_one};
+use crate::{migrations, queries, reading};
+
+impl PostgresStore {
+    /// Runs a write, again where it has to be.
+    async fn make<T: Send + 'static>(
+        &self,
+        write: Write,
+        mut work: impl FnMut(&mut Writing, &mut PgConnection) -> Result<T, Abort<WriteError>>
+        + Send
+        + 'static,
+    ) -> Result<T, WriteError> {
+        let mut writing = Writing::new(write, self.ids.clone(), self.numbering.clone());
+        self.connections.run(move |conn| work(&mut writing, conn)).await?
+    }
+
+    /// Runs a list or a search, on one state of the database.
+    async fn ask<T: Send + 'static>(
+        &self,
+        mut query: impl FnMut(&mut Asked<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let has_search_index = self.has_search_index;
+        self.connections
+            .query(move |conn| {
+                conn.build_transaction()
+                    .repeatable_read()
+                    .read_only()
+                    .run(|conn| query(&mut Asked { conn, has_search_index }))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl CustomerRepository for PostgresStore {
+    async fn create(&self, new: NewCustomer, write: Write) -> Result<Written, WriteError> {
+        self.make(write, move |writing, conn| writing.create(conn, &new)).await
+    }
+
+    async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
+        self.connections
+            .query(move |conn| {
+                at_most_one(
+                    queries::live_customer(id.get())
+                        .select(CustomerRow::as_select())
+                        .get_result(conn),
+                )
+            })
+            .await
+    }
+
+    async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
+        let key = key.clone();
+        self.connections
+            .query(move |conn| {
+                at_most_one(
+                    queries::live_customer_of(key.as_str())
+                        .select(CustomerRow::as_select())
+                        .get_result(conn),
+                )
+            })
+            .await
+    }
+
+    async fn update(
+        &self,
+        id: CustomerId,
+        changes: CustomerChanges,
+        write: Write,
+    ) -> Result<Customer, WriteError> {
+        let change = Change::Update(changes);
+        self.make(write, move |writing, conn| writing.change(conn, id, &change)).await
+    }
+
+    async fn upsert(
+        &self,
+        account: CustomerAccount,
+        changes: CustomerChanges,
+        write: Write,
+    ) -> Result<(Customer, bool), WriteError> {
+        self.make(write, move |writing, conn| writing.upsert(conn, &account, &changes)).await
+    }
+
+    async fn delete(&self, id: CustomerId, write: Write) -> Result<(), WriteError> {
+        self.make(write, move |writing, conn| writing.change(conn, id, &Change::Delete).map(drop))
+            .await
+    }
+
+    async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError> {
+        self.make(write, move |writing, conn| writing.restore(conn, id)).await
+    }
+
+    async fn list(
+        &self,
+        selection: Selection,
+        order: Order,
+        page: Page,
+    ) -> Result<Listing, RepositoryError> {
+        self.ask(move |conn| reading::list(conn, selection.clone(), &order, page)).await
+    }
+
+    async fn walk(
+        &self,
+        selection: Selection,
+        order: Order,
+        stretch: Stretch,
+    ) -> Result<Vec<Customer>, RepositoryError> {
+        self.ask(move |conn| reading::walk(conn, selection.clone(), &order, &stretch)).await
+    }
+
+    async fn search(&self, term: SearchTerm, page: Page) -> Result<Listing, RepositoryError> {
+        self.ask(move |conn| reading::search(conn, &term, page)).await
+    }
+
+    async fn history(
+        &self,
+        id: CustomerId,
+        before: Option<i64>,
+        take: u32,
+    ) -> Result<Option<Vec<HistoryEntry>>, RepositoryError> {
+        self.connections
+            .query(move |conn| {
+                let rows = queries::history(id.get(), before.unwrap_or(i64::MAX), take.into())
+                    .select(HistoryRow::as_select())
+                    .load(conn)?;
+                // Every customer has a history but those of before there was one.
+                if rows.is_empty()
+                    && !queries::customer_exists(id.get()).get_result::<bool>(conn)?
+                {
+                    return Ok(None);
+                }
+                rows.into_iter().map(HistoryEntry::try_from).collect::<QueryResult<_>>().map(Some)
+            })
+            .await
+    }
+
+    async fn sweep(&self) -> Result<u64, RepositoryError> {
+        self.connections
+            .query(|conn| {
+                let expired = queries::expired_answers(Timestamp::now().as_micros());
+                Ok(diesel::delete(expired).execute(conn)? as u64)
+            })
+            .await
+    }
+
+    async fn ready(&self) -> Result<(), RepositoryError> {
+        let ready = self
+            .connections
+            .query(|conn| {
+                queries::nobody().select(CustomerRow::as_select()).load(conn)?;
+                queries::nobodys_keys().get_results::<i64>(conn)?;
+                queries::tokens::any().get_result::<bool>(conn)?;
+                migrations::is_current_postgres(conn)
+            })
+            .await;
+        match ready {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unavailable("the database is not migrated")),
+            // Whatever is wrong with it, requests cannot be answered.
+            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
+                Err(unavailable(cause))
+            }
+        }
+    }
+}

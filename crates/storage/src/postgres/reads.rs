@@ -1,0 +1,41 @@
+//! Lists and searches in PostgreSQL.
+
+use customers_domain::Customer;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::listing::Dialect;
+use crate::reading::Ask;
+use crate::row::CustomerRow;
+use crate::sql::Sql;
+
+/// A connection, and what there is behind it.
+pub(super) struct Asked<'a> {
+    pub conn: &'a mut PgConnection,
+    pub has_search_index: bool,
+}
+
+impl Ask for Asked<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn has_search_index(&self) -> bool {
+        self.has_search_index
+    }
+
+    fn numbers(&mut self, query: Sql) -> QueryResult<Vec<i64>> {
+        query.unique().typed::<BigInt>().load(self.conn)
+    }
+
+    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {
+        // A plan that was made for any value is a bad one for most.
+        let rows: Vec<CustomerRow> = from.unique().select::<CustomerRow, Pg>().load(self.conn)?;
+        rows.into_iter().map(Customer::try_from).collect()
+    }
+
+    fn execute(&mut self, statement: Sql) -> QueryResult<()> {
+        RunQueryDsl::execute(statement, self.conn).map(drop)
+    }
+}

@@ -1,0 +1,378 @@
+//! The writes to PostgreSQL: each is one statement, whose parts depend on the first one's having found
+//! what it was made for.
+
+use std::time::{Duration, Instant};
+
+use customers_domain::{
+    AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId, Idempotency,
+    NewCustomer, Timestamp, Write, WriteError, Written,
+};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::BigInt;
+
+use super::ids::Ids;
+use crate::change::{Change, Creation, Difference, check};
+use crate::error::{Abort, unavailable};
+use crate::queries;
+use crate::row::{CustomerRow, NewHistoryRow};
+use crate::schema::customer_history;
+use crate::sql::{Bind, Sql, assignments};
+
+/// A request waits so long for another that is under way with the same idempotency key.
+const TWIN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The totals are spread over so many rows.
+const SLOTS: i64 = 64;
+
+/// After so many changes of others that came between reading a customer and writing it, it is locked.
+const OPTIMISTIC_ATTEMPTS: u32 = 3;
+
+type Outcome<T> = Result<T, Abort<WriteError>>;
+
+/// One write, which may have to be done again on another connection.
+pub(super) struct Writing {
+    pub write: Write,
+    pub ids: Ids,
+    pub numbering: AccountNumbering,
+    /// The id for the customer to be, once one is drawn.
+    id: Option<CustomerId>,
+    /// What the last attempt would have made of the customer. It may have done so without being heard
+    /// of.
+    attempted: Option<Customer>,
+}
+
+impl Writing {
+    pub fn new(write: Write, ids: Ids, numbering: AccountNumbering) -> Self {
+        Self { write, ids, numbering, id: None, attempted: None }
+    }
+
+    pub fn create(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Written> {
+        self.once(conn, |this, conn| {
+            check(this.write.precondition.as_ref(), None)?;
+            match this.insert(conn, new)? {
+                Inserted::Yes(customer) => Ok(*customer),
+                Inserted::Taken(account) => Err(account_taken(conn, &account)),
+            }
+        })
+    }
+
+    pub fn change(
+        &mut self,
+        conn: &mut PgConnection,
+        id: CustomerId,
+        change: &Change,
+    ) -> Outcome<Customer> {
+        if let Some(customer) = self.done_already(conn)? {
+            return Ok(customer);
+        }
+        for _ in 0..OPTIMISTIC_ATTEMPTS {
+            let stored = queries::customer(id.get())
+                .select(CustomerRow::as_select())
+                .get_result(conn)
+                .optional()?;
+            if let Some(customer) = self.change_stored(conn, stored, change)? {
+                return Ok(customer);
+            }
+        }
+        conn.transaction(|conn| {
+            let stored = queries::customer(id.get())
+                .select(CustomerRow::as_select())
+                .for_update()
+                .get_result(conn)
+                .optional()?;
+            let changed = self.change_stored(conn, stored, change)?;
+            changed.ok_or(Abort::Failed(Error::NotFound))
+        })
+    }
+
+    pub fn restore(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<Written> {
+        self.once(conn, |this, conn| this.change(conn, id, &Change::Restore))
+    }
+
+    pub fn upsert(
+        &mut self,
+        conn: &mut PgConnection,
+        account: &CustomerAccount,
+        changes: &CustomerChanges,
+    ) -> Outcome<(Customer, bool)> {
+        if let Some(customer) = self.done_already(conn)? {
+            return Ok((customer, false));
+        }
+        let change = Change::Update(changes.clone());
+        loop {
+            let stored: Option<CustomerRow> = queries::customer_of(account.key().as_str())
+                .select(CustomerRow::as_select())
+                .get_result(conn)
+                .optional()?;
+            let was_there = stored.is_some();
+            if stored.as_ref().is_some_and(CustomerRow::is_live) {
+                if let Some(customer) = self.change_stored(conn, stored, &change)? {
+                    return Ok((customer, false));
+                }
+                continue;
+            }
+            // A deleted customer is not there, but keeps its account.
+            check(self.write.precondition.as_ref(), None)?;
+            let new = queries::new_under(account, changes)?;
+            match self.insert(conn, &new)? {
+                Inserted::Yes(customer) => return Ok((*customer, true)),
+                Inserted::Taken(account) if was_there => return Err(account_taken(conn, &account)),
+                // Somebody else was faster.
+                Inserted::Taken(_) => {}
+            }
+        }
+    }
+
+    /// Makes a change that has an idempotency key, or answers as it did when it was made before. A
+    /// twin waits for this one at the row of the key.
+    fn once(
+        &mut self,
+        conn: &mut PgConnection,
+        make: impl FnOnce(&mut Self, &mut PgConnection) -> Outcome<Customer>,
+    ) -> Outcome<Written> {
+        let Some(idempotency) = self.write.idempotency.clone() else {
+            return Ok(Written::Now(Box::new(make(self, conn)?)));
+        };
+        conn.transaction(|conn| {
+            if let Some(answered) = claim(conn, &idempotency)? {
+                return Ok(answered);
+            }
+            let customer = make(self, conn)?;
+            Sql::new("UPDATE idempotency_keys SET answer = ")
+                .bind((idempotency.answer)(&customer))
+                .push(", customer_id = ")
+                .bind(customer.id.get())
+                .push(" WHERE key = ")
+                .bind(idempotency.key.to_vec())
+                .execute(conn)?;
+            Ok(Written::Now(Box::new(customer)))
+        })
+    }
+
+    /// Inserts a customer under the account it asks for, or the first free one that is made.
+    fn insert(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Inserted> {
+        let again = self.id.is_some();
+        let id = match self.id {
+            Some(id) => id,
+            None => *self.id.insert(self.ids.next(conn)?),
+        };
+        // The work is done again, with the same id, when a connection was lost. What stands in its
+        // way then may be its own first attempt, whose commit was not heard of.
+        if again
+            && let Some(row) = queries::customer(id.get())
+                .select(CustomerRow::as_select())
+                .get_result(conn)
+                .optional()?
+        {
+            return Ok(Inserted::Yes(Box::new(Customer::try_from(row)?)));
+        }
+        let now = Timestamp::now();
+        for account in queries::accounts_to_try(new, id, &self.numbering) {
+            let customer = new.clone().into_customer(id, account, now);
+            let creation = Creation::new(&customer, &self.write);
+            if insertion(creation, id).typed::<BigInt>().get_result::<i64>(conn)? == 1 {
+                return Ok(Inserted::Yes(Box::new(customer)));
+            }
+            if new.customer_account.is_some() {
+                self.id = None;
+                self.ids.give_back(id);
+                return Ok(Inserted::Taken(customer.customer_account));
+            }
+        }
+        unreachable!("there is always another account to try")
+    }
+
+    /// Changes the customer that was read; `None` where it is another one by now.
+    fn change_stored(
+        &mut self,
+        conn: &mut PgConnection,
+        stored: Option<CustomerRow>,
+        change: &Change,
+    ) -> Outcome<Option<Customer>> {
+        let stored = stored.ok_or(Abort::Refused(WriteError::NotFound))?;
+        let (stored, before) = stored.into_both()?;
+        let after = change.of(&before, &self.write)?;
+        if after == before {
+            return Ok(Some(after));
+        }
+        let difference = Difference::new(change, &stored, &before, &after, &self.write)?;
+        self.attempted = Some(after.clone());
+        match modification(difference, &before).typed::<BigInt>().get_result::<i64>(conn) {
+            Ok(1) => Ok(Some(after)),
+            Ok(_) => Ok(None),
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+                Err(account_taken(conn, &after.customer_account))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The customer as an earlier attempt has made it, if that was done and not heard of.
+    fn done_already(&mut self, conn: &mut PgConnection) -> QueryResult<Option<Customer>> {
+        let Some(attempted) = self.attempted.take() else {
+            return Ok(None);
+        };
+        let entry = customer_history::table
+            .filter(customer_history::customer_id.eq(attempted.id.get()))
+            .filter(customer_history::at.eq(attempted.updated_at.as_micros()))
+            .filter(customer_history::request_id.eq(&self.write.request_id))
+            .select(customer_history::id)
+            .first::<i64>(conn)
+            .optional()?;
+        Ok(entry.map(|_| attempted))
+    }
+}
+
+enum Inserted {
+    Yes(Box<Customer>),
+    /// Another customer has the account.
+    Taken(CustomerAccount),
+}
+
+fn account_taken(conn: &mut PgConnection, account: &CustomerAccount) -> Abort<WriteError> {
+    queries::account_taken(queries::owner_of(account.key().as_str()).get_result(conn))
+}
+
+/// Takes an idempotency key, or answers as it was answered under it.
+fn claim(conn: &mut PgConnection, idempotency: &Idempotency) -> Outcome<Option<Written>> {
+    let now = Timestamp::now();
+    let key = || idempotency.key.to_vec();
+    Sql::new(format!("SET LOCAL lock_timeout = {}", TWIN_PATIENCE.as_millis())).execute(conn)?;
+    let asked = Instant::now();
+    // One that is there and too old is taken over.
+    let claimed = Sql::new(
+        "INSERT INTO idempotency_keys (key, fingerprint, answer, customer_id, expires_at) VALUES (",
+    )
+    .bind(key())
+    .push(", ")
+    .bind(idempotency.fingerprint.to_vec())
+    .push(", '', 0, ")
+    .bind(now.saturating_add(Idempotency::KEPT_FOR).as_micros())
+    .push(
+        ") ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, \
+         expires_at = excluded.expires_at WHERE idempotency_keys.expires_at <= ",
+    )
+    .bind(now.as_micros())
+    .execute(conn);
+    match claimed {
+        Ok(1) => return Ok(None),
+        Ok(_) => {}
+        // By the clock, because the server says it in its own language.
+        Err(Error::DatabaseError(DatabaseErrorKind::Unknown, _))
+            if asked.elapsed() >= TWIN_PATIENCE =>
+        {
+            return Err(Abort::Refused(WriteError::KeyInProgress));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let answered = queries::answer_to(&idempotency.key, now.as_micros());
+    match answered.get_result::<(Vec<u8>, Vec<u8>)>(conn).optional()? {
+        Some((fingerprint, answer)) => queries::replay(idempotency, &fingerprint, answer).map(Some),
+        // Swept away between the two.
+        None => Err(Abort::Refused(WriteError::Repository(unavailable("the key has expired")))),
+    }
+}
+
+/// The columns in parentheses, and the values behind `VALUES` or `SELECT`.
+fn columns_and_values(columns: Vec<(&'static str, Bind)>) -> (Sql, Sql) {
+    let (names, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    (Sql::new("(").push(names.join(", ")).push(")"), Sql::default().list(values))
+}
+
+/// Inserts a customer and all that there is of it, and counts it: 0 where the account is taken.
+fn insertion(creation: Creation, id: CustomerId) -> Sql {
+    let Creation { row, keys, phones, history } = creation;
+    let (row_columns, row) = columns_and_values(row.binds());
+    let (key_columns, keys) = columns_and_values(keys.binds());
+    Sql::new("WITH made AS (INSERT INTO customers ")
+        .append(row_columns)
+        .push(" VALUES (")
+        .append(row)
+        .push(") ON CONFLICT (account_key) DO NOTHING RETURNING id), ")
+        .push("keys AS (INSERT INTO customer_keys ")
+        .append(key_columns)
+        .push(" SELECT ")
+        .append(keys)
+        .push(" FROM made), ")
+        .append(phones_added(phones))
+        .append(history_added(history))
+        .append(counted(id.get(), 1, 0))
+        .push(" SELECT count(*) FROM made")
+}
+
+/// Changes a customer and all that there is of it, and counts it: 0 where it is no longer as it was.
+fn modification(difference: Difference, before: &Customer) -> Sql {
+    let id = before.id.get();
+    let live = difference.live;
+    let removed = difference.removed_phones;
+    let mut changed = Sql::new("WITH made AS (UPDATE customers SET ")
+        .append(assignments(difference.row.binds()))
+        .push(" WHERE id = ")
+        .bind(id)
+        .push(" AND updated_at = ")
+        .bind(before.updated_at.as_micros())
+        .push(" RETURNING id), keys AS (UPDATE customer_keys SET ");
+    changed = match difference.has_other_keys {
+        true => changed.append(assignments(difference.keys.binds())),
+        false => changed.push("updated_at = ").bind(difference.keys.updated_at),
+    };
+    changed = changed.push(" FROM made WHERE customer_keys.id = made.id), ");
+    if !removed.is_empty() {
+        changed = changed
+            .push(
+                "removed_phones AS (DELETE FROM customer_phones USING made \
+                 WHERE customer_id = made.id AND digits IN (",
+            )
+            .list(removed)
+            .push(")), ");
+    }
+    changed
+        .append(phones_added(difference.added_phones))
+        .append(history_added(difference.history))
+        .append(counted(id, live, -live))
+        .push(" SELECT count(*) FROM made")
+}
+
+fn phones_added(phones: Vec<String>) -> Sql {
+    if phones.is_empty() {
+        return Sql::default();
+    }
+    let phones = phones.into_iter().map(|digits| Sql::new("(").bind(digits).push(")"));
+    Sql::new(
+        "phones AS (INSERT INTO customer_phones (digits, customer_id) \
+         SELECT added.digits, made.id FROM made CROSS JOIN (VALUES ",
+    )
+    .join(phones, ", ")
+    .push(") AS added (digits)), ")
+}
+
+fn history_added(history: NewHistoryRow) -> Sql {
+    let NewHistoryRow { customer_id, at, actor, action, request_id, changes } = history;
+    let (columns, values) = columns_and_values(vec![
+        ("customer_id", customer_id.into()),
+        ("at", at.into()),
+        ("actor", actor.into()),
+        ("action", action.into()),
+        ("request_id", request_id.into()),
+        ("changes", changes.into()),
+    ]);
+    Sql::new("history AS (INSERT INTO customer_history ")
+        .append(columns)
+        .push(" SELECT ")
+        .append(values)
+        .push(" FROM made)")
+}
+
+fn counted(id: i64, live: i64, deleted: i64) -> Sql {
+    if (live, deleted) == (0, 0) {
+        return Sql::default();
+    }
+    Sql::new(", totals AS (UPDATE customer_totals SET live = live + ")
+        .bind(live)
+        .push(", deleted = deleted + ")
+        .bind(deleted)
+        .push(" FROM made WHERE slot = ")
+        .bind((id % SLOTS) as i32)
+        .push(")")
+}

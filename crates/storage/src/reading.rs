@@ -1,0 +1,151 @@
+//! Lists and searches, as they are read from a connection: the same on both databases.
+
+use customers_domain::search::{MAX_HITS, SearchTerm};
+use customers_domain::selection::{Filter, Listing, Order, Page, Selection, Stretch, Trashed};
+use customers_domain::{Customer, CustomerId};
+use diesel::prelude::*;
+
+use crate::listing::{self, Dialect, Route};
+use crate::searching::{self, Hits};
+use crate::sql::Sql;
+
+/// A connection that can be asked. What is asked for here takes several queries, which are to be run
+/// in one transaction, on one state of the database.
+pub(crate) trait Ask {
+    fn dialect(&self) -> Dialect;
+
+    /// Whether there is an index of all that is searched. Without, words are looked for at the
+    /// beginning of names and accounts only.
+    fn has_search_index(&self) -> bool;
+
+    /// The numbers that a query finds.
+    fn numbers(&mut self, query: Sql) -> QueryResult<Vec<i64>>;
+
+    /// The customers whose rows are described from `FROM` on.
+    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>>;
+
+    /// Runs a statement that finds nothing.
+    fn execute(&mut self, statement: Sql) -> QueryResult<()>;
+
+    /// The number that a query finds.
+    fn number(&mut self, query: Sql) -> QueryResult<i64> {
+        let found = self.numbers(query)?;
+        found.first().copied().ok_or(diesel::result::Error::NotFound)
+    }
+}
+
+/// The customers on a page, and how many there are.
+pub(crate) fn list(
+    conn: &mut impl Ask,
+    selection: Selection,
+    order: &Order,
+    page: Page,
+) -> QueryResult<Listing> {
+    let selection = resolved(conn, selection)?;
+    let dialect = conn.dialect();
+    let need = page.skip.saturating_add(page.take.into());
+    let Routes { list, count } = routes(conn, &selection, order, need)?;
+    let total = match selection.filters.is_empty() {
+        true => conn.number(total(selection.trashed))?,
+        false => conn.number(listing::count(dialect, &selection, count).unique())?,
+    };
+    let total = u64::try_from(total).unwrap_or(0);
+    let customers = match page.skip < total {
+        true => conn.customers(listing::page(dialect, &selection, order, list, page))?,
+        false => Vec::new(),
+    };
+    Ok(Listing { customers, total })
+}
+
+/// The customers of a stretch, in the list's order.
+pub(crate) fn walk(
+    conn: &mut impl Ask,
+    selection: Selection,
+    order: &Order,
+    stretch: &Stretch,
+) -> QueryResult<Vec<Customer>> {
+    let selection = resolved(conn, selection)?;
+    let Routes { list, .. } = routes(conn, &selection, order, stretch.take.into())?;
+    conn.customers(listing::stretch(conn.dialect(), &selection, order, list, stretch))
+}
+
+/// The customers on a page of a search, and how many it has found.
+pub(crate) fn search(conn: &mut impl Ask, term: &SearchTerm, page: Page) -> QueryResult<Listing> {
+    let need = page.skip.saturating_add(page.take.into()).min(MAX_HITS as u64) as usize;
+    let Hits { ids, total } = searching::hits(conn, term, Trashed::Without, need)?;
+    let skip = page.skip.min(ids.len() as u64) as usize;
+    let ids = &ids[skip..];
+    let mut customers = match ids.is_empty() {
+        true => Vec::new(),
+        false => conn.customers(listing::customers_with(ids))?,
+    };
+    customers.sort_by_cached_key(|it| ids.iter().position(|id| *id == it.id.get()));
+    Ok(Listing { customers, total: total as u64 })
+}
+
+/// The selection with searches replaced by what they find.
+fn resolved(conn: &mut impl Ask, mut selection: Selection) -> QueryResult<Selection> {
+    for filter in &mut selection.filters {
+        if let Filter::Term(term) = filter {
+            let hits = searching::hits(conn, term, selection.trashed, MAX_HITS)?;
+            *filter = Filter::Id(hits.ids.into_iter().filter_map(CustomerId::new).collect());
+        }
+    }
+    Ok(selection)
+}
+
+/// How many customers there are, by the count that is kept of them.
+fn total(trashed: Trashed) -> Sql {
+    Sql::new(match trashed {
+        Trashed::Without => "SELECT CAST(sum(live) AS BIGINT) FROM customer_totals",
+        Trashed::With => "SELECT CAST(sum(live + deleted) AS BIGINT) FROM customer_totals",
+        Trashed::Only => "SELECT CAST(sum(deleted) AS BIGINT) FROM customer_totals",
+    })
+}
+
+/// What a list, and the count of it, are read by.
+struct Routes {
+    list: Route,
+    count: Route,
+}
+
+/// Chooses what to read by so that as few customers as possible are looked at.
+///
+/// Of `m` matches among `n` customers, so many that are needed stand among the first `need * n / m` of
+/// the order, and the index of the filter finds `m`. Both are the same where `m` is the root of
+/// `need * n`: no filter has to be counted any further than that.
+fn routes(
+    conn: &mut impl Ask,
+    selection: &Selection,
+    order: &Order,
+    need: u64,
+) -> QueryResult<Routes> {
+    let along = Route::Order(order.sorts()[0].key);
+    let indexed = listing::indexed(selection);
+    if conn.dialect() == Dialect::Postgres || indexed.is_empty() {
+        return Ok(Routes { list: along, count: along });
+    }
+    let is_in_order = |at: usize| {
+        along == Route::Order(customers_domain::selection::SortKey::Id)
+            && matches!(selection.filters[at], Filter::Attribute { .. })
+    };
+    if let [only] = *indexed
+        && is_in_order(only)
+    {
+        return Ok(Routes { list: Route::Filter(only), count: Route::Filter(only) });
+    }
+    let all = u64::try_from(conn.number(total(selection.trashed))?).unwrap_or(0);
+    let limit = need.saturating_mul(all).isqrt().saturating_add(need).min(1 << 40) as i64;
+    let mut best = (limit, Route::Filter(indexed[0]));
+    for at in indexed {
+        let alone =
+            Selection { filters: vec![selection.filters[at].clone()], trashed: selection.trashed };
+        let counted = conn
+            .number(listing::count_to(conn.dialect(), &alone, Route::Filter(0), best.0).unique())?;
+        if counted < best.0 {
+            best = (counted, Route::Filter(at));
+        }
+    }
+    let (matches, count) = best;
+    Ok(Routes { list: if matches < limit { count } else { along }, count })
+}

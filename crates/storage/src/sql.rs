@@ -1,0 +1,233 @@
+//! Statements that are put together of pieces, where diesel's own builder has no words for them or
+//! would have them prepared anew each time.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use diesel::backend::Backend;
+use diesel::expression::{Expression, Selectable};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Integer, Nullable, Text};
+
+/// A statement, or a part of one: text and the values that are bound in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sql {
+    pieces: Vec<Piece>,
+    /// Whether it is one of many, and not worth keeping prepared. A plan for these values is made
+    /// each time then, too.
+    is_unique: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Text(Cow<'static, str>),
+    Bind(Bind),
+}
+
+/// A value that is bound.
+#[derive(Debug, Clone)]
+pub(crate) enum Bind {
+    Integer(Option<i32>),
+    BigInt(Option<i64>),
+    Bool(bool),
+    Text(Option<String>),
+    Binary(Vec<u8>),
+}
+
+macro_rules! bind_from {
+    ($( $type:ty => |$value:ident| $bind:expr; )+) => {
+        $( impl From<$type> for Bind {
+            fn from($value: $type) -> Self { $bind }
+        } )+
+    };
+}
+
+bind_from! {
+    i32 => |value| Self::Integer(Some(value));
+    Option<i32> => |value| Self::Integer(value);
+    i64 => |value| Self::BigInt(Some(value));
+    Option<i64> => |value| Self::BigInt(value);
+    bool => |value| Self::Bool(value);
+    &str => |value| Self::Text(Some(value.to_owned()));
+    String => |value| Self::Text(Some(value));
+    Option<String> => |value| Self::Text(value);
+    Vec<u8> => |value| Self::Binary(value);
+}
+
+impl Sql {
+    /// The statement that begins so.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::default().push(text)
+    }
+
+    /// Adds text.
+    pub fn push(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.pieces.push(Piece::Text(text.into()));
+        self
+    }
+
+    /// Adds a value.
+    pub fn bind(mut self, value: impl Into<Bind>) -> Self {
+        self.pieces.push(Piece::Bind(value.into()));
+        self
+    }
+
+    /// Adds values with commas between them.
+    pub fn list(mut self, values: impl IntoIterator<Item = impl Into<Bind>>) -> Self {
+        for (position, value) in values.into_iter().enumerate() {
+            if position > 0 {
+                self = self.push(", ");
+            }
+            self = self.bind(value);
+        }
+        self
+    }
+
+    /// Adds another part.
+    pub fn append(mut self, other: Self) -> Self {
+        self.pieces.extend(other.pieces);
+        self.is_unique |= other.is_unique;
+        self
+    }
+
+    /// Adds parts with text between them.
+    pub fn join(mut self, parts: impl IntoIterator<Item = Self>, between: &'static str) -> Self {
+        for (position, part) in parts.into_iter().enumerate() {
+            if position > 0 {
+                self = self.push(between);
+            }
+            self = self.append(part);
+        }
+        self
+    }
+
+    /// Is planned for its values and not kept prepared.
+    pub fn unique(mut self) -> Self {
+        self.is_unique = true;
+        self
+    }
+}
+
+/// `column = value` of each but the id, which never changes, with commas between them.
+pub(crate) fn assignments(columns: Vec<(&'static str, Bind)>) -> Sql {
+    let assignments = columns.into_iter().filter(|(name, _)| *name != "id");
+    let assignments = assignments.map(|(name, value)| Sql::new(name).push(" = ").bind(value));
+    Sql::default().join(assignments, ", ")
+}
+
+impl<DB> QueryFragment<DB> for Sql
+where
+    DB: Backend
+        + HasSqlType<Integer>
+        + HasSqlType<BigInt>
+        + HasSqlType<Bool>
+        + HasSqlType<Text>
+        + HasSqlType<Binary>,
+    Option<i32>: ToSql<Nullable<Integer>, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
+    bool: ToSql<Bool, DB>,
+    Option<String>: ToSql<Nullable<Text>, DB>,
+    Vec<u8>: ToSql<Binary, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.is_unique {
+            out.unsafe_to_cache_prepared();
+        }
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_sql(text),
+                Piece::Bind(Bind::Integer(value)) => {
+                    out.push_bind_param::<Nullable<Integer>, _>(value)?;
+                }
+                Piece::Bind(Bind::BigInt(value)) => {
+                    out.push_bind_param::<Nullable<BigInt>, _>(value)?;
+                }
+                Piece::Bind(Bind::Bool(value)) => out.push_bind_param::<Bool, _>(value)?,
+                Piece::Bind(Bind::Text(value)) => {
+                    out.push_bind_param::<Nullable<Text>, _>(value)?;
+                }
+                Piece::Bind(Bind::Binary(value)) => out.push_bind_param::<Binary, _>(value)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Kept prepared by its text.
+impl QueryId for Sql {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C> RunQueryDsl<C> for Sql {}
+
+/// A query whose columns are of these types.
+pub(crate) struct Typed<ST> {
+    sql: Sql,
+    columns: PhantomData<ST>,
+}
+
+impl Sql {
+    /// The whole statement as a query whose columns are of these types.
+    pub fn typed<ST>(self) -> Typed<ST> {
+        Typed { sql: self, columns: PhantomData }
+    }
+
+    /// What stands behind the columns of `T`, beginning with `FROM`, as a query.
+    pub fn select<T: Selectable<DB>, DB: Backend>(self) -> Select<T::SelectExpression> {
+        Select { columns: T::construct_selection(), behind: self }
+    }
+}
+
+impl<ST> Query for Typed<ST> {
+    type SqlType = ST;
+}
+
+impl<ST, DB: Backend> QueryFragment<DB> for Typed<ST>
+where
+    Sql: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.sql.walk_ast(out)
+    }
+}
+
+impl<ST> QueryId for Typed<ST> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<ST, C> RunQueryDsl<C> for Typed<ST> {}
+
+/// `SELECT`, columns, and what stands behind them.
+pub(crate) struct Select<E> {
+    columns: E,
+    behind: Sql,
+}
+
+impl<E: Expression> Query for Select<E> {
+    type SqlType = E::SqlType;
+}
+
+impl<E, DB> QueryFragment<DB> for Select<E>
+where
+    DB: Backend,
+    E: QueryFragment<DB>,
+    Sql: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(" ");
+        self.behind.walk_ast(out)
+    }
+}
+
+impl<E> QueryId for Select<E> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<E, C> RunQueryDsl<C> for Select<E> {}

@@ -1,0 +1,168 @@
+//! The customers in SQLite.
+
+use async_trait::async_trait;
+use customers_domain::history::HistoryEntry;
+use customers_domain::search::SearchTerm;
+use customers_domain::selection::{Listing, Order, Page, Selection, Stretch};
+use customers_domain::{
+    AccountKey, Customer, CustomerAccount, CustomerChanges, CustomerId, CustomerRepository,
+    NewCustomer, RepositoryError, Timestamp, Write, WriteError, Written,
+};
+use diesel::prelude::*;
+
+use super::SqliteStore;
+use super::reads::is_bounded;
+use super::writes::Writing;
+use crate::change::Change;
+use crate::error::{Abort, unavailable};
+use crate::row::{CustomerRow, HistoryRow, at_most_one};
+use crate::{migrations, queries, reading};
+
+/// Runs a list or a search on one state of the database.
+fn on_snapshot<T>(
+    ask: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+) -> impl FnOnce(&mut SqliteConnection) -> QueryResult<T> {
+    |conn| conn.transaction(ask)
+}
+
+impl SqliteStore {
+    /// Runs a write that has much to go with it.
+    async fn make<T: Send + 'static>(
+        &self,
+        write: Write,
+        mut work: impl FnMut(&mut Writing<'_>) -> Result<T, Abort<WriteError>> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        self.writer
+            .run_deferring(move |conn, deferred| {
+                work(&mut Writing { conn, deferred, write: &write })
+            })
+            .await?
+    }
+}
+
+#[async_trait]
+impl CustomerRepository for SqliteStore {
+    async fn create(&self, new: NewCustomer, write: Write) -> Result<Written, WriteError> {
+        let numbering = self.numbering.clone();
+        self.make(write, move |writing| writing.create(&new, &numbering)).await
+    }
+
+    async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
+        self.read(|conn| {
+            at_most_one(
+                queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn),
+            )
+        })
+    }
+
+    async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
+        self.read(|conn| {
+            at_most_one(
+                queries::live_customer_of(key.as_str())
+                    .select(CustomerRow::as_select())
+                    .get_result(conn),
+            )
+        })
+    }
+
+    async fn update(
+        &self,
+        id: CustomerId,
+        changes: CustomerChanges,
+        write: Write,
+    ) -> Result<Customer, WriteError> {
+        let change = Change::Update(changes);
+        self.make(write, move |writing| writing.change(id, &change)).await
+    }
+
+    async fn upsert(
+        &self,
+        account: CustomerAccount,
+        changes: CustomerChanges,
+        write: Write,
+    ) -> Result<(Customer, bool), WriteError> {
+        let numbering = self.numbering.clone();
+        self.make(write, move |writing| writing.upsert(&account, &changes, &numbering)).await
+    }
+
+    async fn delete(&self, id: CustomerId, write: Write) -> Result<(), WriteError> {
+        self.make(write, move |writing| writing.change(id, &Change::Delete).map(drop)).await
+    }
+
+    async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError> {
+        self.make(write, move |writing| writing.restore(id)).await
+    }
+
+    async fn list(
+        &self,
+        selection: Selection,
+        order: Order,
+        page: Page,
+    ) -> Result<Listing, RepositoryError> {
+        if is_bounded(&selection, &order, page.skip, page.take) {
+            return self.read(on_snapshot(|conn| reading::list(conn, selection, &order, page)));
+        }
+        let list = on_snapshot(move |conn| reading::list(conn, selection, &order, page));
+        self.scanners.read(list).await
+    }
+
+    async fn walk(
+        &self,
+        selection: Selection,
+        order: Order,
+        stretch: Stretch,
+    ) -> Result<Vec<Customer>, RepositoryError> {
+        if is_bounded(&selection, &order, 0, stretch.take) {
+            return self.read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch)));
+        }
+        let walk = on_snapshot(move |conn| reading::walk(conn, selection, &order, &stretch));
+        self.scanners.read(walk).await
+    }
+
+    async fn search(&self, term: SearchTerm, page: Page) -> Result<Listing, RepositoryError> {
+        self.scanners.read(on_snapshot(move |conn| reading::search(conn, &term, page))).await
+    }
+
+    async fn history(
+        &self,
+        id: CustomerId,
+        before: Option<i64>,
+        take: u32,
+    ) -> Result<Option<Vec<HistoryEntry>>, RepositoryError> {
+        self.read(|conn| {
+            let exists = queries::customer_exists(id.get()).get_result::<bool>(conn)?;
+            if !exists {
+                return Ok(None);
+            }
+            let rows = queries::history(id.get(), before.unwrap_or(i64::MAX), take.into())
+                .select(HistoryRow::as_select())
+                .load(conn)?;
+            rows.into_iter().map(HistoryEntry::try_from).collect::<QueryResult<_>>().map(Some)
+        })
+    }
+
+    async fn sweep(&self) -> Result<u64, RepositoryError> {
+        self.write(|conn| {
+            let expired = queries::expired_answers(Timestamp::now().as_micros());
+            Ok(diesel::delete(expired).execute(conn)? as u64)
+        })
+        .await
+    }
+
+    async fn ready(&self) -> Result<(), RepositoryError> {
+        let ready = self.read(|conn| {
+            queries::nobody().select(CustomerRow::as_select()).load(conn)?;
+            queries::nobodys_keys().get_results::<i64>(conn)?;
+            queries::tokens::any().get_result::<bool>(conn)?;
+            migrations::is_current_sqlite(conn)
+        });
+        match ready {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unavailable("the database is not migrated")),
+            // Whatever is wrong with it, requests cannot be answered.
+            Err(RepositoryError::Unavailable(cause) | RepositoryError::Internal(cause)) => {
+                Err(unavailable(cause))
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The writes to SQLite, each run by the writer under a savepoint of its own.
+
+use customers_domain::{
+    AccountKey, AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId,
+    Idempotency, NewCustomer, Timestamp, Write, WriteError, Written,
+};
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::deferred::{Deferred, Totals};
+use crate::change::{Change, Creation, Difference, check};
+use crate::error::Abort;
+use crate::queries;
+use crate::row::{CustomerRow, customer_id};
+use crate::schema::{
+    customer_history, customer_keys, customer_phones, customers, idempotency_keys,
+};
+use crate::sql::{Sql, assignments};
+
+diesel::table! {
+    /// SQLite's own note of the last id of each AUTOINCREMENT table.
+    sqlite_sequence (name) {
+        name -> Text,
+        seq -> BigInt,
+    }
+}
+
+/// One write, and what it leaves to be done for all of its group.
+pub(super) struct Writing<'a> {
+    pub conn: &'a mut SqliteConnection,
+    pub deferred: &'a mut Deferred,
+    pub write: &'a Write,
+}
+
+type Outcome<T> = Result<T, Abort<WriteError>>;
+
+impl Writing<'_> {
+    pub fn create(&mut self, new: &NewCustomer, numbering: &AccountNumbering) -> Outcome<Written> {
+        self.once(|this| {
+            check(this.write.precondition.as_ref(), None)?;
+            this.insert(new, numbering)
+        })
+    }
+
+    pub fn change(&mut self, id: CustomerId, change: &Change) -> Outcome<Customer> {
+        let stored = queries::customer(id.get())
+            .select(CustomerRow::as_select())
+            .get_result(self.conn)
+            .optional()?;
+        let stored = stored.ok_or(Abort::Refused(WriteError::NotFound))?;
+        self.change_stored(stored, change)
+    }
+
+    pub fn restore(&mut self, id: CustomerId) -> Outcome<Written> {
+        self.once(|this| this.change(id, &Change::Restore))
+    }
+
+    pub fn upsert(
+        &mut self,
+        account: &CustomerAccount,
+        changes: &CustomerChanges,
+        numbering: &AccountNumbering,
+    ) -> Outcome<(Customer, bool)> {
+        let stored = queries::customer_of(account.key().as_str())
+            .select(CustomerRow::as_select())
+            .get_result(self.conn)
+            .optional()?;
+        match stored {
+            Some(stored) if stored.is_live() => {
+                let changed = self.change_stored(stored, &Change::Update(changes.clone()))?;
+                Ok((changed, false))
+            }
+            // A deleted customer is not there, but keeps its account.
+            _ => {
+                check(self.write.precondition.as_ref(), None)?;
+                let new = queries::new_under(account, changes)?;
+                Ok((self.insert(&new, numbering)?, true))
+            }
+        }
+    }
+
+    /// Makes a change that has an idempotency key, or answers as it did when it was made before.
+    fn once(&mut self, make: impl FnOnce(&mut Self) -> Outcome<Customer>) -> Outcome<Written> {
+        let Some(idempotency) = &self.write.idempotency else {
+            return Ok(Written::Now(Box::new(make(self)?)));
+        };
+        let now = Timestamp::now();
+        let answered = queries::answer_to(&idempotency.key, now.as_micros());
+        if let Some((fingerprint, answer)) =
+            answered.get_result::<(Vec<u8>, Vec<u8>)>(self.conn).optional()?
+        {
+            return queries::replay(idempotency, &fingerprint, answer);
+        }
+        let customer = make(self)?;
+        self.keep(idempotency, &customer, now)?;
+        Ok(Written::Now(Box::new(customer)))
+    }
+
+    fn keep(
+        &mut self,
+        Idempotency { key, fingerprint, answer }: &Idempotency,
+        customer: &Customer,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        // One that is there is too old to be replayed.
+        diesel::replace_into(idempotency_keys::table)
+            .values((
+                idempotency_keys::key.eq(key.as_slice()),
+                idempotency_keys::fingerprint.eq(fingerprint.as_slice()),
+                idempotency_keys::answer.eq(answer(customer)),
+                idempotency_keys::customer_id.eq(customer.id.get()),
+                idempotency_keys::expires_at
+                    .eq(now.saturating_add(Idempotency::KEPT_FOR).as_micros()),
+            ))
+            .execute(self.conn)
+            .map(drop)
+    }
+
+    fn insert(&mut self, new: &NewCustomer, numbering: &AccountNumbering) -> Outcome<Customer> {
+        let last = sqlite_sequence::table
+            .filter(sqlite_sequence::name.eq("customers"))
+            .select(sqlite_sequence::seq)
+            .get_result::<i64>(self.conn)
+            .optional()?;
+        let id = customer_id(last.unwrap_or(0) + 1)?;
+        let now = Timestamp::now();
+        for account in queries::accounts_to_try(new, id, numbering) {
+            let customer = new.clone().into_customer(id, account, now);
+            let creation = Creation::new(&customer, self.write);
+            let inserted = diesel::insert_into(customers::table)
+                .values(&creation.row)
+                .on_conflict(customers::account_key)
+                .do_nothing()
+                .execute(self.conn)?;
+            if inserted == 1 {
+                self.insert_around(creation, id.get())?;
+                return Ok(customer);
+            }
+            if new.customer_account.is_some() {
+                return Err(self.account_taken(&customer.customer_account.key()));
+            }
+        }
+        unreachable!("there is always another account to try")
+    }
+
+    /// Inserts all that there is of a customer beside its row.
+    fn insert_around(&mut self, creation: Creation, id: i64) -> QueryResult<()> {
+        let Creation { row: _, keys, phones, history } = creation;
+        diesel::insert_into(customer_keys::table).values(&keys).execute(self.conn)?;
+        self.insert_phones(phones, id)?;
+        diesel::insert_into(customer_history::table).values(history).execute(self.conn)?;
+        self.deferred.searched(id, keys.searched_text);
+        self.deferred.count(Totals { live: 1, deleted: 0 });
+        Ok(())
+    }
+
+    fn insert_phones(&mut self, phones: Vec<String>, id: i64) -> QueryResult<()> {
+        for digits in phones {
+            diesel::insert_into(customer_phones::table)
+                .values((customer_phones::digits.eq(digits), customer_phones::customer_id.eq(id)))
+                .execute(self.conn)?;
+        }
+        Ok(())
+    }
+
+    fn change_stored(&mut self, stored: CustomerRow, change: &Change) -> Outcome<Customer> {
+        let (stored, before) = stored.into_both()?;
+        let after = change.of(&before, self.write)?;
+        if after == before {
+            return Ok(after);
+        }
+        let id = after.id.get();
+        let difference = Difference::new(change, &stored, &before, &after, self.write)?;
+        if difference.has_other_account {
+            let key = after.customer_account.key();
+            let owner = queries::owner_of(key.as_str())
+                .get_result::<(i64, Option<i64>)>(self.conn)
+                .optional()?;
+            if owner.is_some() {
+                return Err(self.account_taken(&key));
+            }
+        }
+        Sql::new("UPDATE customers SET ")
+            .append(assignments(difference.row.binds()))
+            .push(" WHERE id = ")
+            .bind(id)
+            .execute(self.conn)?;
+        if difference.has_other_text {
+            self.deferred.searched_anew(id, difference.keys.searched_text.clone());
+        }
+        let keys = Sql::new("UPDATE customer_keys SET ");
+        let keys = match difference.has_other_keys {
+            true => keys.append(assignments(difference.keys.binds())),
+            false => keys.push("updated_at = ").bind(difference.keys.updated_at),
+        };
+        keys.push(" WHERE id = ").bind(id).execute(self.conn)?;
+        for digits in difference.removed_phones {
+            let removed = customer_phones::table
+                .filter(customer_phones::digits.eq(digits))
+                .filter(customer_phones::customer_id.eq(id));
+            diesel::delete(removed).execute(self.conn)?;
+        }
+        self.insert_phones(difference.added_phones, id)?;
+        diesel::insert_into(customer_history::table)
+            .values(difference.history)
+            .execute(self.conn)?;
+        self.deferred.count(Totals { live: difference.live, deleted: -difference.live });
+        Ok(after)
+    }
+
+    fn account_taken(&mut self, key: &AccountKey) -> Abort<WriteError> {
+        queries::account_taken(queries::owner_of(key.as_str()).get_result(self.conn))
+    }
+}
