@@ -243,6 +243,8 @@ customer! {
         "Whether the customer is listed for quick search.";
     "technical_url" technical_url: [Option<String>] = None, Kind::TEXT,
         "Where technical information on the customer is found.";
+    "preferredCallTime" preferred_call_time: [Option<String>] = None, Kind::TEXT,
+        "When the customer likes to be called.";
     "custom_note" custom_note: [Option<String>] = None, Kind::TEXT,
         "Short note for the owner's own use.";
     "comment" comment: [Option<String>] = None, Kind::Lines { max_chars: 65_535 },
