@@ -199,6 +199,8 @@ customer! {
         "Phone number by which eligibility is tested.";
     "abroad" abroad: [bool] = false, Kind::Boolean,
         "Whether the customer is abroad.";
+    "segment" segment: [Option<String>] = None, Kind::TEXT, filtered,
+        "Segment of the market that the customer is in.";
     "active" active: [bool] = true, Kind::Boolean, filtered,
         "Whether the customer is active.";
     "isReseller" is_reseller: [bool] = false, Kind::Boolean, filtered,

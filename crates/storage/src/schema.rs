@@ -32,6 +32,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        segment -> Nullable<Text>,
     }
 }
 
@@ -59,6 +60,7 @@ diesel::table! {
         deleted_at -> Nullable<BigInt>,
         searched_text -> Text,
         fold_version -> Integer,
+        segment -> Nullable<Text>,
     }
 }
 

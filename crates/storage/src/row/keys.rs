@@ -86,6 +86,7 @@ keys_row! {
     main_address_city: Option<String>,
     main_address_country: Option<String>,
     email_address: Option<String>,
+    segment: Option<String>,
     active: bool,
     is_reseller: bool,
     on_call_duty: bool,
