@@ -199,8 +199,6 @@ customer! {
         "Phone number by which eligibility is tested.";
     "abroad" abroad: [bool] = false, Kind::Boolean,
         "Whether the customer is abroad.";
-    "segment" segment: [Option<String>] = None, Kind::TEXT, filtered,
-        "Segment of the market that the customer is in.";
     "active" active: [bool] = true, Kind::Boolean, filtered,
         "Whether the customer is active.";
     "isReseller" is_reseller: [bool] = false, Kind::Boolean, filtered,
@@ -245,8 +243,6 @@ customer! {
         "Whether the customer is listed for quick search.";
     "technical_url" technical_url: [Option<String>] = None, Kind::TEXT,
         "Where technical information on the customer is found.";
-    "preferredCallTime" preferred_call_time: [Option<String>] = None, Kind::TEXT,
-        "When the customer likes to be called.";
     "custom_note" custom_note: [Option<String>] = None, Kind::TEXT,
         "Short note for the owner's own use.";
     "comment" comment: [Option<String>] = None, Kind::Lines { max_chars: 65_535 },

@@ -32,7 +32,6 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
-        segment -> Nullable<Text>,
     }
 }
 
@@ -60,7 +59,6 @@ diesel::table! {
         deleted_at -> Nullable<BigInt>,
         searched_text -> Text,
         fold_version -> Integer,
-        segment -> Nullable<Text>,
     }
 }
 

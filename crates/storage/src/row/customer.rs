@@ -123,7 +123,6 @@ customer_row! {
     main_address_country: Option<String>,
     email_address: Option<String>,
     website: Option<String>,
-    segment: Option<String>,
     active: bool,
     is_reseller: bool,
     reseller_level: i32,

@@ -86,7 +86,6 @@ keys_row! {
     main_address_city: Option<String>,
     main_address_country: Option<String>,
     email_address: Option<String>,
-    segment: Option<String>,
     active: bool,
     is_reseller: bool,
     on_call_duty: bool,
