@@ -71,9 +71,14 @@ impl Representation {
     }
 }
 
+/// Room for a customer without much text in it.
+const USUAL_LENGTH: usize = 2_048;
+
 /// The flat JSON object of a customer.
 fn flat(customer: &Customer) -> Vec<u8> {
-    serde_json::to_vec(customer).expect("texts, numbers and booleans")
+    let mut json = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut json, customer).expect("texts, numbers and booleans");
+    json
 }
 
 fn add_member(object: &mut Vec<u8>, name: &str, value: &serde_json::Value) {

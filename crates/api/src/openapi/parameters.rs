@@ -105,10 +105,17 @@ fn parameter(place: ParameterIn, name: &str, description: &str) -> ParameterBuil
         .description(Some(description))
 }
 
+/// The most characters that are promised for a parameter of the query: URLs are bounded.
+const MAX_CHARS: usize = 4_000;
+
 /// An attribute of an input schema. There is no null in a query.
 fn attribute_query(attribute: &Attribute, schema: ObjectBuilder, note: &str) -> Parameter {
     let mut schema = schema.schema_type(kind_type(attribute.kind)).build();
-    let description = schema.description.take().unwrap_or_default() + note;
+    let mut description = schema.description.take().unwrap_or_default() + note;
+    if schema.max_length.is_some_and(|max| max > MAX_CHARS) {
+        schema.max_length = Some(MAX_CHARS);
+        description += " In the query only where the URL does not become too long.";
+    }
     query(attribute.name, &description, schema)
 }
 

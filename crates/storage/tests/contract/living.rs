@@ -223,7 +223,7 @@ async fn a_history_tells_who_changed_what(database: TestDatabase) {
         told(2),
         [
             ("customerAccount".into(), Value::Null, text("ACME")),
-            ("name".into(), text(""), text("ACME")),
+            ("name".into(), Value::Null, text("ACME")),
         ]
     );
     // In pages.
