@@ -1,7 +1,7 @@
 //! Copies of a database in use: they are whole, and can take its place.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -132,6 +132,6 @@ fn files_of(home: &Home) -> Vec<String> {
     files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect()
 }
 
-fn text(path: &PathBuf) -> &str {
+fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
