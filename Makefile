@@ -17,13 +17,24 @@ run: needs ## Build and serve, on SQLite unless DATABASE_URL says otherwise.
 .PHONY: test
 test: needs ## Run all tests, on SQLite and on a PostgreSQL that is started for them.
 	@scripts/test-tools
+	@scripts/openapi/tools
 	scripts/with-postgres cargo test --workspace --all-features
+	@# A short run, the same every time.
+	FUZZ_EXAMPLES=5 FUZZ_PHASES=examples,fuzzing,stateful FUZZ_SEED=1 scripts/with-postgres scripts/openapi/fuzz
+
+.PHONY: fuzz
+fuzz: needs ## Call the service by its OpenAPI document, at length (FUZZ_EXAMPLES, FUZZ_SEED).
+	@scripts/test-tools
+	@scripts/openapi/tools
+	cargo build --package customers-server
+	scripts/with-postgres scripts/openapi/fuzz
 
 .PHONY: lint
-lint: ## Check formatting, lints and documentation.
+lint: ## Check formatting, lints, documentation and the OpenAPI document.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+	@scripts/openapi/lint
 
 .PHONY: layers
 layers: ## Check that no crate depends on what it must not name.

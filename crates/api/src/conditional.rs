@@ -24,7 +24,12 @@ impl Tags {
         let mut items = Vec::new();
         for value in headers.get_all(name) {
             let value = value.to_str().map_err(|_| malformed())?;
-            items.extend(value.split(',').map(str::trim).filter(|item| !item.is_empty()));
+            let mut in_quotes = false;
+            let is_comma = |c| {
+                in_quotes ^= c == '"';
+                c == ',' && !in_quotes
+            };
+            items.extend(value.split(is_comma).map(str::trim).filter(|item| !item.is_empty()));
         }
         match items[..] {
             [] if !headers.contains_key(name) => Ok(None),

@@ -4,6 +4,7 @@
 mod answers;
 mod examples;
 mod failures;
+mod links;
 mod parameters;
 mod schemas;
 
@@ -157,6 +158,26 @@ mod tests {
         assert_eq!(allowed("/api/v1/customers/1/2"), None);
         assert_eq!(allowed("/api/v1/customers/"), None);
         assert_eq!(allowed("/api/v1"), None);
+    }
+
+    #[test]
+    fn every_link_leads_to_an_operation_with_parameters_of_these_names() {
+        let document: serde_json::Value = serde_json::from_str(document()).unwrap();
+        let paths = document["paths"].as_object().unwrap().values();
+        let operations: Vec<_> =
+            paths.flat_map(|item| item.as_object().unwrap().values()).collect();
+        let responses = operations.iter().flat_map(|it| it["responses"].as_object().unwrap());
+        let links = responses.filter_map(|(_, response)| response["links"].as_object()).flatten();
+        let mut count = 0;
+        for (_, link) in links {
+            let to = operations.iter().find(|it| it["operationId"] == link["operationId"]);
+            let known = to.expect("an operation")["parameters"].as_array().unwrap();
+            for name in link["parameters"].as_object().unwrap().keys() {
+                assert!(known.iter().any(|it| it["name"] == name.as_str()), "{link}");
+            }
+            count += 1;
+        }
+        assert_ne!(count, 0);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Kind {
         }
     }
 
-    /// The limits of this kind that a value breaks.
+    /// The rules that a value breaks: of which kind it has to be, and within which limits.
     fn broken(self, value: &Value<'_>) -> Vec<Rule> {
         match (self, value) {
             (Self::Text { min_chars, max_chars }, Value::Text(text)) => {
@@ -87,7 +87,9 @@ impl Kind {
             }
             // A CustomerAccount is valid by construction, a boolean has no limits, and null is the
             // business of `Attribute::nullable`.
-            _ => Vec::new(),
+            (Self::Account, Value::Text(_)) | (Self::Boolean, Value::Boolean(_)) => Vec::new(),
+            (_, Value::Null) => Vec::new(),
+            _ => vec![self.rule()],
         }
     }
 }

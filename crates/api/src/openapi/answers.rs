@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::examples::{cursor_page_example, customer_example, history_example, page_example};
+use super::links::{with_customer, with_deleted_customer, with_tagged_customer};
 
 /// Sets of answers: status and answer.
 macro_rules! answers {
@@ -30,24 +31,31 @@ macro_rules! answers {
 answers! {
     /// A customer that is asked for, or that the client has.
     CustomerFound = [
-        200: tagged(customer("The customer.", "FoundCustomer")),
+        200: with_tagged_customer(tagged(customer("The customer.", "FoundCustomer"))),
         304: tagged(ResponseBuilder::new().description("The client has the customer as it is.")),
     ];
     /// A customer that is new.
-    CustomerCreated = [201: replayed(located(tagged(customer("The customer.", "CreatedCustomer"))))];
+    CustomerCreated = [201: with_tagged_customer(replayed(located(tagged(customer(
+        "The customer.",
+        "CreatedCustomer",
+    )))))];
     /// A customer as it is since.
-    CustomerChanged = [200: tagged(customer("The customer as it is since.", "Customer"))];
+    CustomerChanged =
+        [200: with_tagged_customer(tagged(customer("The customer as it is since.", "Customer")))];
     /// The same of PUT.
-    CustomerPut = [200: customer("The customer as it is since.", "Customer")];
+    CustomerPut = [200: with_customer(customer("The customer as it is since.", "Customer"))];
     /// The same where it may be new.
     CustomerUpserted = [
-        200: customer("The customer as it is since.", "Customer"),
-        201: located(customer("The customer, which is new.", "Customer")),
+        200: with_customer(customer("The customer as it is since.", "Customer")),
+        201: with_customer(located(customer("The customer, which is new.", "Customer"))),
     ];
     /// A customer that is hidden.
-    CustomerDeleted = [204: ResponseBuilder::new().description("The customer is deleted.")];
+    CustomerDeleted = [204: with_deleted_customer(
+        ResponseBuilder::new().description("The customer is deleted."),
+    )];
     /// A customer that is there again.
-    CustomerRestored = [200: replayed(tagged(customer("The customer.", "Customer")))];
+    CustomerRestored =
+        [200: with_tagged_customer(replayed(tagged(customer("The customer.", "Customer"))))];
     /// A page of a list.
     CustomersListed = [200: linked(ResponseBuilder::new()
         .description("A page of the list.")

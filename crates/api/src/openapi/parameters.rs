@@ -8,9 +8,15 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterS
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, Required};
 
-use super::schemas::{change_schema, input_schema, kind_type};
+use super::schemas::{ONE_LINE, change_schema, input_schema, kind_type};
 use crate::listing::filters::FilteredBy;
 use crate::listing::{DEFAULT_PER_PAGE, MAX_PAGE, MAX_PER_PAGE};
+
+/// `*`, or a list of entity tags (RFC 9110 §8.8.3).
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
+
+/// An idempotency key in quotes (RFC 8941 §3.3.3) or without.
+const KEY: &str = r#"^("([ !#-\[\]-~]|\\["\\])+"|[!#-~]([ -~]*[!-~])?)$"#;
 
 /// Sets of parameters.
 macro_rules! parameters {
@@ -67,16 +73,16 @@ parameters! {
     /// The part of a list that has cursors.
     CursorParameters = [cursor(), per_page()];
     /// How unknown parameters are handled.
-    PreferHeader = [header("Prefer",
+    PreferHeader = [header("Prefer", text(),
         "`handling=strict` (RFC 7240) refuses parameters that are not listed here.")];
     /// What the client has.
-    IfNoneMatch = [header("If-None-Match",
+    IfNoneMatch = [header("If-None-Match", tags(),
         "Entity tags, or `*`: only if the customer has none of these (RFC 9110 §13.1.2).")];
     /// What the client expects.
-    IfMatch = [header("If-Match",
+    IfMatch = [header("If-Match", tags(),
         "Entity tags, or `*`: only if the customer has one of these (RFC 9110 §13.1.1).")];
     /// Under which key the request is made once.
-    IdempotencyHeader = [header("Idempotency-Key",
+    IdempotencyHeader = [header("Idempotency-Key", string().pattern(Some(KEY)).max_length(Some(255)),
         "A key of 1 to 255 characters, in quotes or without, such as a UUID. For 24 hours the same \
          request with the same key is answered as the first one was, and not made again.")];
 }
@@ -93,8 +99,8 @@ fn query(name: &str, description: &str, schema: impl Into<Schema>) -> Parameter 
     parameter(ParameterIn::Query, name, description).schema(Some(schema.into())).build()
 }
 
-fn header(name: &str, description: &str) -> Parameter {
-    parameter(ParameterIn::Header, name, description).schema(Some(text())).build()
+fn header(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
+    parameter(ParameterIn::Header, name, description).schema(Some(schema)).build()
 }
 
 fn parameter(place: ParameterIn, name: &str, description: &str) -> ParameterBuilder {
@@ -167,7 +173,7 @@ fn filter(by: FilteredBy) -> Parameter {
         FilteredBy::Trashed => query(
             &name,
             "Deleted customers, too, or only these. Needs a token of scope `write`.",
-            text().enum_values(Some(["with", "only"])),
+            string().enum_values(Some(["with", "only"])),
         ),
     }
 }
@@ -179,7 +185,7 @@ fn sort() -> Parameter {
     several(
         "sort",
         "By what the list is sorted; `-` is descending. The id, unless said, and in the end.",
-        text().enum_values(Some(keys)),
+        string().enum_values(Some(keys)),
     )
 }
 
@@ -204,7 +210,7 @@ fn pagination() -> Parameter {
     query(
         "pagination",
         "`cursor` for pages by cursor instead of number.",
-        text().enum_values(Some(["cursor"])),
+        string().enum_values(Some(["cursor"])),
     )
 }
 
@@ -212,12 +218,20 @@ fn cursor() -> Parameter {
     query("cursor", "The cursor of the page, from the answer with the one before it.", text())
 }
 
-fn text() -> ObjectBuilder {
+fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
+fn text() -> ObjectBuilder {
+    string().pattern(Some(ONE_LINE))
+}
+
+fn tags() -> ObjectBuilder {
+    string().pattern(Some(TAGS))
+}
+
 fn moment() -> ObjectBuilder {
-    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 
 fn whole_number() -> ObjectBuilder {

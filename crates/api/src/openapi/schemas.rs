@@ -11,6 +11,12 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::listing::{MAX_PAGE, MAX_PER_PAGE};
 
+/// Text without control characters (general category Cc).
+pub(super) const ONE_LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
+
+/// The same with tabs and line breaks.
+const LINES: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
+
 /// A customer, as it is answered.
 pub(crate) struct Customer;
 
@@ -278,10 +284,11 @@ fn kind_schema(attribute: &Attribute, nullable: bool) -> ObjectBuilder {
     match attribute.kind {
         Kind::Text { min_chars, .. } => {
             let min = (min_chars > 0).then_some(min_chars as usize);
-            schema.min_length(min).max_length(max_chars)
+            schema.min_length(min).max_length(max_chars).pattern(Some(ONE_LINE))
         }
-        Kind::Account => schema.min_length(Some(1)).max_length(max_chars),
-        Kind::Lines { .. } | Kind::Emails => schema.max_length(max_chars),
+        Kind::Account => schema.min_length(Some(1)).max_length(max_chars).pattern(Some(ONE_LINE)),
+        Kind::Emails => schema.max_length(max_chars).pattern(Some(ONE_LINE)),
+        Kind::Lines { .. } => schema.max_length(max_chars).pattern(Some(LINES)),
         Kind::Integer { min } => {
             let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
             schema.format(Some(format)).minimum(Some(min)).maximum(Some(i32::MAX))
