@@ -68,18 +68,27 @@ parameters! {
     CursorParameters = [cursor(), per_page()];
     /// How unknown parameters are handled.
     PreferHeader = [header("Prefer",
-        "`handling=strict` (RFC 7240) refuses parameters that are not listed here.")];
+        "`handling=strict` (RFC 7240) refuses parameters that are not listed here.", text())];
     /// What the client has.
     IfNoneMatch = [header("If-None-Match",
-        "Entity tags, or `*`: only if the customer has none of these (RFC 9110 §13.1.2).")];
+        "Entity tags, or `*`: only if the customer has none of these (RFC 9110 §13.1.2).",
+        text().pattern(Some(TAGS)))];
     /// What the client expects.
     IfMatch = [header("If-Match",
-        "Entity tags, or `*`: only if the customer has one of these (RFC 9110 §13.1.1).")];
+        "Entity tags, or `*`: only if the customer has one of these (RFC 9110 §13.1.1).",
+        text().pattern(Some(TAGS)))];
     /// Under which key the request is made once.
     IdempotencyHeader = [header("Idempotency-Key",
         "A key of 1 to 255 characters, in quotes or without, such as a UUID. For 24 hours the same \
-         request with the same key is answered as the first one was, and not made again.")];
+         request with the same key is answered as the first one was, and not made again.",
+        text().pattern(Some(KEY)))];
 }
+
+/// `*`, or entity tags with commas between them.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#;
+
+/// A key in quotes or without, and without what would have to be escaped.
+const KEY: &str = r#"^("[!#-\[\]-~]{1,255}"|[!#-~]{1,255})$"#;
 
 fn path(name: &str, description: &str, schema: ObjectBuilder, example: Value) -> Parameter {
     parameter(ParameterIn::Path, name, description)
@@ -93,8 +102,8 @@ fn query(name: &str, description: &str, schema: impl Into<Schema>) -> Parameter 
     parameter(ParameterIn::Query, name, description).schema(Some(schema.into())).build()
 }
 
-fn header(name: &str, description: &str) -> Parameter {
-    parameter(ParameterIn::Header, name, description).schema(Some(text())).build()
+fn header(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    parameter(ParameterIn::Header, name, description).schema(Some(schema)).build()
 }
 
 fn parameter(place: ParameterIn, name: &str, description: &str) -> ParameterBuilder {
