@@ -33,7 +33,8 @@ pub struct SearchWord {
 
 impl SearchWord {
     /// Whether it is looked for everywhere. A shorter one only narrows what a longer one finds, and
-    /// without any longer one it matches the beginning of a name or of an account.
+    /// without any longer one it matches the beginning of a name or of an account, as the whole term
+    /// does then.
     pub fn is_long(&self) -> bool {
         self.text.chars().filter(|c| c.is_alphanumeric()).nth(LONG_WORD - 1).is_some()
     }

@@ -43,8 +43,10 @@ pub enum Command {
     User(UserCommand),
     /// Copy an SQLite database into a new file, while servers use it.
     ///
-    /// To restore a copy, stop the servers, put it in the place of the database, and remove that
-    /// one's -wal and -shm files. PostgreSQL has pg_dump and continuous archiving for this.
+    /// The copy holds what was answered before it began. How far it is gets told on stderr; SIGINT
+    /// or SIGTERM stops it and leaves nothing. To restore a copy, stop the servers, put it in the
+    /// place of the database, and remove that one's -wal and -shm files. PostgreSQL has pg_dump and
+    /// continuous archiving for this.
     Backup {
         /// The new file.
         path: PathBuf,

@@ -98,7 +98,7 @@ pub struct Serve {
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
 
-    /// The URL under which clients reach the service, such as https://customers.example: what the
+    /// The URL under which clients reach the service, such as `https://customers.example`: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]
     public_url: Option<PublicUrl>,

@@ -1,10 +1,12 @@
 //! The customer registry: one binary that serves it and looks after it.
 
+mod backup;
 mod cli;
 mod config;
 mod duration;
 mod logging;
 mod serve;
+mod signals;
 mod sweeping;
 mod token;
 mod user;
@@ -14,7 +16,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use customers_storage::Store;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::config::{Database, InvalidSetting};
@@ -63,10 +64,7 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), Failure> {
     logging::start(&cli.logging);
-    // Where files are limited (`ulimit -f`), a write beyond that ends the process, unless somebody
-    // listens for the signal: then it fails as on a full disk.
-    let limit_exceeded = SignalKind::from_raw(libc::SIGXFSZ);
-    let _listener = signal(limit_exceeded).map_err(Failure::other)?;
+    signals::survive_file_limit()?;
     match cli.command {
         Command::Serve(settings) => serve::serve(&cli.database, settings).await,
         Command::Migrate => {
@@ -76,12 +74,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
-        Command::Backup { path } => {
-            open(&cli.database)?;
-            customers_storage::backup(&cli.database.url()?, &path).map_err(Failure::other)?;
-            println!("The database is copied to {}.", path.display());
-            Ok(())
-        }
+        Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
         Command::Openapi => {
             // Whoever reads may stop early, like `head` does.
             match std::io::stdout().write_all(customers_api::document().as_bytes()) {

@@ -9,9 +9,9 @@ use actix_web::dev::ServerHandle;
 use customers_api::{Api, MintedToken};
 use customers_domain::Name;
 use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Database, Serve};
+use crate::signals::StopSignals;
 use crate::{Failure, open, sweeping, token};
 
 /// A head that takes longer to arrive is answered with 408.
@@ -40,34 +40,25 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         .bind(settings.bind)
         .map_err(|source| Failure::Bind { address: settings.bind, source })?;
     let address = server.addrs().first().copied().unwrap_or(settings.bind);
-    let stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    let [Ok(terminate), Ok(interrupt)] = stop else {
-        return Err(Failure::other("cannot listen for SIGTERM and SIGINT"));
-    };
+    let stop = StopSignals::listen()?;
 
     greet(&*store.tokens, &settings, address).await?;
     let server = server.run();
     actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
-    actix_web::rt::spawn(stop_on_signal(server.handle(), terminate, interrupt));
+    actix_web::rt::spawn(stop_on_signal(server.handle(), stop));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = database.url()?; "listening");
     server.await.map_err(Failure::other)?;
     log::info!("stopped");
     Ok(())
 }
 
-async fn stop_on_signal(server: ServerHandle, mut terminate: Signal, mut interrupt: Signal) {
-    let mut next = async || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    next().await;
+async fn stop_on_signal(server: ServerHandle, mut stop: StopSignals) {
+    stop.next().await;
     log::info!("stopping: requests under way are answered, no new ones are taken");
     let graceful = server.stop(true);
     tokio::select! {
         () = graceful => {}
-        () = next() => {
+        () = stop.next() => {
             log::warn!("stopping at once");
             // The framework would see the first stop through before it heard of another.
             std::process::exit(1);

@@ -25,7 +25,7 @@ use customers_domain::token::TokenRepository;
 use customers_domain::user::UserRepository;
 use customers_domain::{AccountNumbering, CustomerRepository};
 
-pub use backup::{BackupError, backup};
+pub use backup::{Backup, BackupError, Progress};
 pub use error::OpenError;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 

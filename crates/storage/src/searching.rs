@@ -151,24 +151,29 @@ impl Search<'_> {
         found.append(self.and_in_text(short))
     }
 
-    /// Those whose name or account begins with each word: by the index of names and by that of
-    /// accounts for the longest one, as no index finds what is in the one or the other.
+    /// Those whose name or account begins with each word, or one of them with the whole term: by the
+    /// index of names and by that of accounts, as no index finds what is in the one or the other.
     fn at_beginnings(&self, order: &'static str, take: usize) -> Sql {
         let mut words: Vec<_> = self.term.words().iter().collect();
         words.sort_by_key(|word| word.text.len());
         let longest = words.pop().map_or("", |word| word.text.as_str());
+        let with_all_words = (longest, self.and_in_text(words));
+        let with_whole_term = (self.term.whole(), Sql::default());
         let take = i64::try_from(take).unwrap_or(i64::MAX);
-        let parts = ["name", "customer_account"].map(|column| {
-            Sql::new("SELECT * FROM (")
-                .append(self.of_keys())
-                .push(" AND ")
-                .append(begins_with(self.column(column, true), longest))
-                .append(self.and_in_text(words.iter().copied()))
-                .push(order)
-                .push(" LIMIT ")
-                .bind(take)
-                .push(") AS part")
-        });
+        let parts =
+            [with_all_words, with_whole_term].into_iter().flat_map(|(beginning, others)| {
+                ["name", "customer_account"].map(|column| {
+                    Sql::new("SELECT * FROM (")
+                        .append(self.of_keys())
+                        .push(" AND ")
+                        .append(begins_with(self.column(column, true), beginning))
+                        .append(others.clone())
+                        .push(order)
+                        .push(" LIMIT ")
+                        .bind(take)
+                        .push(") AS part")
+                })
+            });
         Sql::new("SELECT id FROM (")
             .join(parts, " UNION ")
             .push(") AS parts ORDER BY id LIMIT ")
@@ -212,7 +217,8 @@ impl Search<'_> {
                 .append(any([all_words].into_iter().chain(whole)))
                 .push(" AND NOT (")
                 .join(in_text, " AND ")
-                .push(")")
+                .push(") AND NOT ")
+                .append(begins(self.term.whole()))
                 .append(limit(MAX_HITS)),
         )
     }
@@ -223,8 +229,7 @@ impl Search<'_> {
         if self.is_everywhere() {
             return self.dialect.contains("searched_text", &word.text);
         }
-        any(["name", "customer_account"]
-            .map(|column| begins_with(Sql::new("k.").push(column), &word.text)))
+        begins(&word.text)
     }
 
     fn is_everywhere(&self) -> bool {
@@ -250,6 +255,11 @@ impl Search<'_> {
             _ => Sql::new("k.").push(name),
         }
     }
+}
+
+/// That the name or the account begins with text.
+fn begins(text: &str) -> Sql {
+    any(["name", "customer_account"].map(|column| begins_with(Sql::new("k.").push(column), text)))
 }
 
 /// The first so many by id.

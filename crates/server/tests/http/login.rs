@@ -11,6 +11,7 @@ cases! {
     both: [
         a_user_logs_in_however_the_credentials_are_sent,
         a_login_permits_what_the_user_may_do,
+        the_logins_of_a_user_are_one_caller,
         whoever_cannot_log_in_is_told_the_same,
         what_is_wrong_with_the_credentials_is_told_at_once,
         passwords_are_taken_as_they_are,
@@ -91,6 +92,22 @@ async fn a_login_permits_what_the_user_may_do(server: TestServer) {
     client.get(&format!("/api/v1/customers/{id}")).await.expect(200);
     let refused = client.post("/api/v1/customers?name=A").await.expect(403);
     assert_eq!(refused["code"], "insufficient_scope");
+}
+
+async fn the_logins_of_a_user_are_one_caller(server: TestServer) {
+    server.home.user(EMAIL, PASSWORD);
+    let clients = [logged_in(&server).await, logged_in(&server).await, server.client.clone()];
+    let create = |client: &Client| {
+        client.post("/api/v1/customers?name=A").header("idempotency-key", "the same key")
+    };
+    let created = create(&clients[0]).await.expect(201);
+    let again = create(&clients[1]).await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.expect(201), created);
+    assert_ne!(create(&clients[2]).await.expect(201)["id"], created["id"]);
+    // Who it was is told by the name.
+    let history = format!("/api/v1/customers/{}/history", created["id"]);
+    assert_eq!(server.get(&history).await.expect(200)["data"][0]["actor"], "zoe");
 }
 
 async fn whoever_cannot_log_in_is_told_the_same(server: TestServer) {
@@ -319,7 +336,7 @@ async fn a_token_of_the_command_line_can_log_out_too(server: TestServer) {
 }
 
 async fn a_login_expires_and_is_forgotten(home: Home) {
-    let mut server = TestServer::start(home, &[("LOGIN_TOKEN_TTL", "2s")]);
+    let mut server = TestServer::start(home, &[("LOGIN_TOKEN_TTL", "5s")]);
     server.home.user(EMAIL, PASSWORD);
     let client = logged_in(&server).await;
     client.get("/api/v1/customers/x").await.expect(404);

@@ -31,6 +31,7 @@ macro_rules! cases {
     };
 }
 
+mod backup;
 mod command_line;
 mod conditional;
 mod crashes;

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{Socket, TestServer};
@@ -13,7 +12,6 @@ cases! {
         idle_connections_do_not_hold_it_up,
         a_second_signal_ends_it_at_once,
     ]
-    sqlite: [a_copy_that_was_made_while_it_was_written_to_can_take_its_place]
 }
 
 const SLOW_BODY: &str = r#"{"name":"slow"}"#;
@@ -83,40 +81,4 @@ async fn a_second_signal_ends_it_at_once(mut server: TestServer) {
     slow.send(&SLOW_BODY[5..]);
     assert_eq!(slow.read_all(), b"");
     assert_eq!(server.home.database.count("customers"), 0);
-}
-
-async fn a_copy_that_was_made_while_it_was_written_to_can_take_its_place(mut server: TestServer) {
-    let before = server.create(&json!({ "name": "before" })).await;
-    let mut calls = JoinSet::new();
-    for _ in 0..200 {
-        calls.spawn(server.post("/api/v1/customers?name=meanwhile").into_future());
-    }
-    assert_eq!(calls.join_next().await.expect("a task").expect("no panic").status, 201);
-    let copy = server.home.folder().join("copy.db");
-    let copy = copy.to_str().expect("UTF-8");
-    server.home.run_well(&["backup", copy]);
-    assert!(calls.join_all().await.iter().all(|answer| answer.status == 201));
-    // The last good copy is not written over.
-    let again = server.home.run(&["backup", copy]);
-    assert_eq!(again.code, 1);
-    assert!(again.stderr.contains("exists"), "{}", again.stderr);
-
-    server.program.signal("TERM");
-    assert!(server.program.wait().success());
-    let path = server.home.database.path();
-    for old in ["", "-wal", "-shm"] {
-        // An error means that the server has left nothing behind.
-        let _ = std::fs::remove_file(format!("{}{old}", path.display()));
-    }
-    std::fs::rename(copy, &path).expect("the copy in its place");
-    let check = "SELECT integrity_check AS value FROM pragma_integrity_check";
-    assert_eq!(server.home.database.values(check), ["ok"]);
-    server.crash_and_restart();
-    let found = server.get(&format!("/api/v1/customers/{}", before["id"])).await.expect(200);
-    assert_eq!(found, before);
-    // Ids go on behind those that the copy knows.
-    let kept = server.home.database.count("customers");
-    assert!((2..=201).contains(&kept), "{kept}");
-    let next = server.create(&json!({ "name": "after" })).await;
-    assert_eq!(next["id"], kept + 1);
 }

@@ -16,7 +16,7 @@ use crate::database::TestDatabase;
 
 pub use client::{Answer, Call, Client, encode};
 pub use contract::validator;
-pub use program::{Home, Program, run};
+pub use program::{Home, Program, Ran, run};
 pub use socket::{Socket, parse};
 
 /// How long anything may take that is only waited for because it takes no time to speak of. Far

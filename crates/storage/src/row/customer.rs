@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn every_attribute_that_is_listed_by_has_a_column() {
+        for attribute in ATTRIBUTES.iter().filter(|attribute| attribute.filtered) {
+            assert!(COLUMNS.contains(&attribute.field), "{}", attribute.name);
+        }
+    }
+
+    #[test]
     fn every_column_of_an_attribute_is_one_of_the_domain() {
         for column in COLUMNS {
             assert!(ATTRIBUTES.iter().any(|attribute| attribute.field == *column), "{column}");

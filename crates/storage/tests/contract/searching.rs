@@ -7,7 +7,7 @@ use customers_storage::Store;
 
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{Create as _, named, open, with_account, write};
+use crate::{Create as _, named, open, try_open, with_account, write};
 
 async fn case_accents_and_ligatures_do_not_matter(database: TestDatabase) {
     let store = open(&database);
@@ -146,7 +146,8 @@ async fn short_words_match_beginnings_and_narrow_what_longer_ones_find(database:
         ("a-", ""),
         // Of two short words, each begins the name or the account.
         ("du d", "1 3 4 5"),
-        ("du p", ""),
+        // Or the whole term does.
+        ("du p", "1"),
     ] {
         assert_eq!(search(&store, term).await, found, "{term}");
     }
@@ -184,6 +185,32 @@ async fn a_change_is_found_by_the_next_search(database: TestDatabase) {
     assert_eq!(search(&store, "after").await, "1");
 }
 
+/// The role may make tables in its schema, but no extension in the database.
+async fn without_trigrams_beginnings_are_found(database: TestDatabase) {
+    let role = format!("restricted_in_{}", database.url().rsplit_once('/').unwrap().1);
+    database.execute(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'secret'; GRANT ALL ON SCHEMA public TO {role}"
+    ));
+    let url = database.url();
+    let (_, server) = url.rsplit_once('@').unwrap();
+    let store = try_open(&format!("postgres://{role}:secret@{server}")).unwrap();
+    for name in ["Société Générale", "Générale des Eaux"] {
+        store.create(named(name)).await.unwrap();
+    }
+    store.customers.ready().await.unwrap();
+    for (term, found) in [("generale", "2"), ("SOCIÉTÉ gen", "1"), ("cl", "1 2"), ("eaux", "")] {
+        assert_eq!(search(&store, term).await, found, "{term}");
+    }
+    drop(store);
+
+    // Once somebody has made it, all is found from the next start on.
+    database.execute("CREATE EXTENSION pg_trgm");
+    let store = try_open(&format!("postgres://{role}:secret@{server}")).unwrap();
+    assert_eq!(search(&store, "eaux").await, "2");
+    drop(store);
+    database.execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}
+
 cases! {
     both: [
         case_accents_and_ligatures_do_not_matter,
@@ -194,6 +221,7 @@ cases! {
         a_term_may_have_many_words,
         a_change_is_found_by_the_next_search,
     ]
+    postgres: [without_trigrams_beginnings_are_found]
 }
 
 /// The ids of what is found, in order.

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -215,12 +216,13 @@ fn credentials() -> (String, String) {
     (user.to_owned(), password.to_owned())
 }
 
-/// A port that is free, below those that Linux takes for outgoing connections: it must still be free
-/// when a server starts again.
+/// A port that is free, and that no other cluster of these tests has: it must still be free when its
+/// server starts again. Linux takes those for outgoing connections from above.
 fn free_port() -> u16 {
-    let start = std::process::id() as u16 % 10_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() as u16 % 10_000;
     (0..10_000)
-        .map(|offset| 10_000 + (start + offset) % 10_000)
+        .map(|_| 10_000 + (first + TAKEN.fetch_add(1, Ordering::Relaxed)) % 10_000)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port")
 }
