@@ -34,6 +34,10 @@ const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// millions of customers, so that a point read touches the file for its leaves only.
 const CACHE_KIB: u32 = 16 * 1024;
 
+/// What was written ahead is brought into the file when it has so many pages of 4 KiB: seldom enough
+/// that a page that many writes change is written there once for all of them.
+const CHECKPOINT_PAGES: u32 = 8_000;
+
 /// In WAL mode a reader waits for nobody, unless another process recovers or vacuums the file.
 const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -122,6 +126,7 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         }
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
              PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -{CACHE_KIB};"
         ))?;

@@ -31,35 +31,55 @@ CREATE TABLE customer_keys (
     fold_version INTEGER NOT NULL
 ) STRICT;
 
--- Each ends with the id, as every index does here: whoever is found by one stands in the order of ids.
-CREATE INDEX customer_keys_name ON customer_keys (name) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_customer_account ON customer_keys (customer_account)
+-- By these customers are sorted. What many customers have in common stands in them, too, so that a
+-- list that is sorted by one and filtered by the other reads nothing but the index.
+CREATE INDEX customer_keys_name ON customer_keys (
+    name, id, brand_id, representative_id, company_type, main_address_postal_code,
+    main_address_city, main_address_country, active, is_reseller, on_call_duty, vip, deleted_at
+) WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_customer_account ON customer_keys (
+    customer_account, id, brand_id, representative_id, company_type, main_address_postal_code,
+    main_address_city, main_address_country, active, is_reseller, on_call_duty, vip, deleted_at
+) WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_created_at ON customer_keys (
+    created_at, id, brand_id, representative_id, company_type, main_address_postal_code,
+    main_address_city, main_address_country, active, is_reseller, on_call_duty, vip, deleted_at
+) WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_updated_at ON customer_keys (
+    updated_at, id, brand_id, representative_id, company_type, main_address_postal_code,
+    main_address_city, main_address_country, active, is_reseller, on_call_duty, vip, deleted_at
+) WHERE deleted_at IS NULL;
+
+-- By these they are filtered. The time of deletion is what the condition needs to be read from the index
+-- alone; behind it stands the id.
+CREATE INDEX customer_keys_brand_id ON customer_keys (brand_id, deleted_at)
     WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_created_at ON customer_keys (created_at) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_updated_at ON customer_keys (updated_at) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_brand_id ON customer_keys (brand_id) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_representative_id ON customer_keys (representative_id)
+CREATE INDEX customer_keys_representative_id ON customer_keys (representative_id, deleted_at)
     WHERE deleted_at IS NULL AND representative_id IS NOT NULL;
-CREATE INDEX customer_keys_accounts_reference ON customer_keys (accounts_reference)
+CREATE INDEX customer_keys_accounts_reference ON customer_keys (accounts_reference, deleted_at)
     WHERE deleted_at IS NULL AND accounts_reference IS NOT NULL;
-CREATE INDEX customer_keys_registration_number ON customer_keys (registration_number)
+CREATE INDEX customer_keys_registration_number ON customer_keys (registration_number, deleted_at)
     WHERE deleted_at IS NULL AND registration_number IS NOT NULL;
-CREATE INDEX customer_keys_tax_registration_number ON customer_keys (tax_registration_number)
+CREATE INDEX customer_keys_tax_registration_number
+    ON customer_keys (tax_registration_number, deleted_at)
     WHERE deleted_at IS NULL AND tax_registration_number IS NOT NULL;
-CREATE INDEX customer_keys_company_type ON customer_keys (company_type)
+CREATE INDEX customer_keys_company_type ON customer_keys (company_type, deleted_at)
     WHERE deleted_at IS NULL AND company_type IS NOT NULL;
-CREATE INDEX customer_keys_main_address_postal_code ON customer_keys (main_address_postal_code)
+CREATE INDEX customer_keys_main_address_postal_code
+    ON customer_keys (main_address_postal_code, deleted_at)
     WHERE deleted_at IS NULL AND main_address_postal_code IS NOT NULL;
-CREATE INDEX customer_keys_main_address_city ON customer_keys (main_address_city)
+CREATE INDEX customer_keys_main_address_city ON customer_keys (main_address_city, deleted_at)
     WHERE deleted_at IS NULL AND main_address_city IS NOT NULL;
-CREATE INDEX customer_keys_main_address_country ON customer_keys (main_address_country)
+CREATE INDEX customer_keys_main_address_country ON customer_keys (main_address_country, deleted_at)
     WHERE deleted_at IS NULL AND main_address_country IS NOT NULL;
-CREATE INDEX customer_keys_email_address ON customer_keys (email_address)
+CREATE INDEX customer_keys_email_address ON customer_keys (email_address, deleted_at)
     WHERE deleted_at IS NULL AND email_address IS NOT NULL;
-CREATE INDEX customer_keys_active ON customer_keys (active) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_is_reseller ON customer_keys (is_reseller) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_on_call_duty ON customer_keys (on_call_duty) WHERE deleted_at IS NULL;
-CREATE INDEX customer_keys_vip ON customer_keys (vip) WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_active ON customer_keys (active, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_is_reseller ON customer_keys (is_reseller, deleted_at)
+    WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_on_call_duty ON customer_keys (on_call_duty, deleted_at)
+    WHERE deleted_at IS NULL;
+CREATE INDEX customer_keys_vip ON customer_keys (vip, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX customer_keys_trashed ON customer_keys (id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX customer_keys_fold_version ON customer_keys (fold_version);
 

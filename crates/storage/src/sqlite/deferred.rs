@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use diesel::result::Error;
 
 use crate::sql::Sql;
 
@@ -58,13 +59,22 @@ impl Deferred {
 
     /// Does it.
     pub fn apply(self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        for (id, Searched { text, is_new }) in self.searched {
-            let insert = if is_new { "INSERT" } else { "INSERT OR REPLACE" };
+        let (new, changed): (Vec<_>, Vec<_>) =
+            self.searched.into_iter().partition(|(_, searched)| searched.is_new);
+        for (insert, rows) in [("INSERT", new), ("INSERT OR REPLACE", changed)] {
+            if rows.is_empty() {
+                continue;
+            }
+            let rows: Vec<_> = rows.into_iter().map(|(id, searched)| (id, searched.text)).collect();
+            let rows =
+                serde_json::to_string(&rows).map_err(|it| Error::SerializationError(it.into()))?;
+            // In one statement: the index writes at the end of each, too.
             Sql::new(insert)
-                .push(" INTO customer_search (rowid, searched_text) VALUES (")
-                .bind(id)
-                .push(", ")
-                .bind(text)
+                .push(
+                    " INTO customer_search (rowid, searched_text)
+                     SELECT value ->> 0, value ->> 1 FROM json_each(",
+                )
+                .bind(rows)
                 .push(")")
                 .execute(conn)?;
         }
