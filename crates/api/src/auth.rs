@@ -67,19 +67,29 @@ fn digest(token: &str) -> TokenDigest {
 pub(crate) struct Caller {
     /// What the token permits.
     pub scope: Scope,
-    /// Who counts as the same caller: `token:` and half of the token's digest in hex.
+    /// Who counts as the same caller: `user:` and the id of the user whose login made the token, or
+    /// else `token:` and half of the token's digest in hex.
     pub principal: Arc<str>,
-    /// Who it was, for people: the name of the token.
+    /// Who it was, for people: the name of the user or of the token.
     pub actor: Arc<str>,
+    /// Of the token that was shown.
+    digest: TokenDigest,
 }
 
 impl Caller {
-    fn of(token: &Token, digest: &TokenDigest) -> Self {
-        let id: String = digest.0[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    fn of(token: &Token, digest: TokenDigest) -> Self {
+        let principal = match token.user {
+            Some(id) => format!("user:{id}"),
+            None => {
+                let half = digest.0[..16].iter().map(|byte| format!("{byte:02x}"));
+                format!("token:{}", half.collect::<String>())
+            }
+        };
         Self {
             scope: token.scope,
-            principal: format!("token:{id}").into(),
+            principal: principal.into(),
             actor: token.name.as_str().into(),
+            digest,
         }
     }
 }
@@ -115,6 +125,17 @@ impl Authenticator {
         Ok(checked.caller.clone())
     }
 
+    /// Revokes the token that the caller shows. This process refuses it from then on, others as soon
+    /// as they look it up again.
+    pub async fn revoke(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.tokens.revoke_by_digest(&caller.digest).await?;
+        // A look-up that is under way may have found it before: it is waited for, and what it has
+        // found is forgotten. One that begins later finds nothing.
+        let _ = self.checked_token(caller.digest).await;
+        self.checked.invalidate(&caller.digest).await;
+        Ok(())
+    }
+
     async fn checked_token(&self, digest: TokenDigest) -> Result<Arc<Checked>, ApiError> {
         if let Some(checked) = self.checked.get(&digest).await {
             return Ok(checked);
@@ -145,7 +166,7 @@ impl Authenticator {
                 }
             });
         }
-        let caller = Caller::of(&token, &digest);
+        let caller = Caller::of(&token, digest);
         Ok(Arc::new(Checked { caller, expires_at: token.expires_at }))
     }
 }
@@ -168,11 +189,11 @@ fn bearer(authorization: &HeaderValue) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-fn unauthenticated() -> ApiError {
+pub(crate) fn unauthenticated() -> ApiError {
     ApiError::new(Code::Unauthenticated, "Unauthenticated.")
 }
 
-fn invalid_token() -> ApiError {
+pub(crate) fn invalid_token() -> ApiError {
     ApiError::new(Code::InvalidToken, "Unauthenticated.")
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::error::ApiError;
 use crate::input::StrictHandling;
 use crate::problem::Code;
+use crate::rate_limit;
 
 /// The longest URL, in bytes, path and query. The framework holds none that is longer than 65,534 and
 /// answers those itself.
@@ -58,6 +59,9 @@ pub(crate) async fn envelope(
                 response = response.into_response(failure);
             }
             add_headers(response.headers_mut(), &request_id, is_api);
+            if is_api {
+                rate_limit::add_headers(&mut response);
+            }
             if response.request().extensions().contains::<StrictHandling>() {
                 add_strict_headers(response.headers_mut());
             }

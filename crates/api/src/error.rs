@@ -21,14 +21,23 @@ pub(crate) struct ApiError {
     conflict: Option<Conflict>,
     /// The methods that a 405 names.
     allow: Option<String>,
+    /// When a further try may help, in seconds.
+    pub retry_after: Option<u64>,
     /// For the log, never for the client.
     pub cause: Option<Cause>,
 }
 
 impl ApiError {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { code, message, errors: None, conflict: None, allow: None, cause: None }
+        Self {
+            code,
+            message: message.into(),
+            errors: None,
+            conflict: None,
+            allow: None,
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {
@@ -44,6 +53,24 @@ impl ApiError {
         Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, message) }
     }
 
+    /// Too many attempts: the next after so many seconds.
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let error = Self::new(Code::TooManyRequests, "Too Many Attempts.");
+        Self { retry_after: Some(seconds), ..error }
+    }
+
+    /// What cannot be done at the moment.
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        Self {
+            retry_after: Some(1),
+            cause: Some(cause.into()),
+            ..Self::new(
+                Code::Unavailable,
+                "The service cannot answer at the moment. Try again in a second.",
+            )
+        }
+    }
+
     /// The failure that these fields are at fault for: at least one.
     pub fn validation(errors: FieldErrors) -> Self {
         Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()
@@ -51,7 +78,7 @@ impl ApiError {
 
     /// The failure that a field is at fault for by breaking this rule.
     pub fn of_field(name: &str, rule: Rule) -> Self {
-        Self::validation([(name.to_owned(), vec![sentence(name, rule)])].into())
+        Self::validation([(name.to_owned(), vec![sentence(name, &rule.to_string())])].into())
     }
 
     /// Says the first of the field errors, and how many more there are.
@@ -82,7 +109,8 @@ impl ApiError {
     pub fn render(&self, request_id: &str, as_problem_json: bool) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
         let challenge = match self.code {
-            Code::Unauthenticated => Some(r#"Bearer realm="customers""#),
+            // A 401 has a challenge (RFC 9110 §15.5.2), and there is no scheme of its own for this.
+            Code::Unauthenticated | Code::InvalidCredentials => Some(r#"Bearer realm="customers""#),
             Code::InvalidToken => Some(r#"Bearer realm="customers", error="invalid_token""#),
             Code::InsufficientScope => {
                 Some(r#"Bearer realm="customers", error="insufficient_scope", scope="write""#)
@@ -95,8 +123,8 @@ impl ApiError {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        if self.code.is_passing() {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
         let content_type =
             if as_problem_json { "application/problem+json" } else { "application/json" };
@@ -140,13 +168,7 @@ impl ResponseError for ApiError {
 impl From<RepositoryError> for ApiError {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::Unavailable(cause) => Self {
-                cause: Some(cause),
-                ..Self::new(
-                    Code::Unavailable,
-                    "The service cannot answer at the moment. Try again in a second.",
-                )
-            },
+            RepositoryError::Unavailable(cause) => Self::unavailable(cause),
             RepositoryError::Internal(cause) => Self::internal(cause),
         }
     }
@@ -175,10 +197,14 @@ impl From<WriteError> for ApiError {
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key was used for another request. Use a new one.",
             ),
-            WriteError::KeyInProgress => Self::new(
-                Code::IdempotencyInProgress,
-                "The request of this Idempotency-Key is still being answered. Try again in a second.",
-            ),
+            WriteError::KeyInProgress => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    Code::IdempotencyInProgress,
+                    "The request of this Idempotency-Key is still being answered. Try again in a \
+                     second.",
+                )
+            },
             WriteError::Repository(error) => error.into(),
         }
     }
@@ -189,13 +215,15 @@ pub(crate) fn field_errors(violations: &Violations) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for violation in violations {
         let name = violation.attribute.name;
-        errors.entry(name.into()).or_default().push(sentence(name, violation.rule));
+        let sentence = sentence(name, &violation.rule.to_string());
+        errors.entry(name.into()).or_default().push(sentence);
     }
     errors
 }
 
-fn sentence(name: &str, rule: Rule) -> String {
-    format!("The {} field {rule}.", in_words(name))
+/// What is said of a field, such as that it "is required".
+pub(crate) fn sentence(name: &str, what: &str) -> String {
+    format!("The {} field {what}.", in_words(name))
 }
 
 /// A wire name in words: `customerAccount` is "customer account", `chargeVAT` "charge vat".

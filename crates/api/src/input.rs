@@ -1,6 +1,7 @@
 //! What a client sent, from query and body, and how leniently it is read.
 
 mod body;
+mod credentials;
 pub(crate) mod lenient;
 
 use std::borrow::Cow;
@@ -16,8 +17,10 @@ use futures_util::future::LocalBoxFuture;
 use indexmap::IndexMap;
 use percent_encoding::percent_decode;
 
-use crate::error::{ApiError, field_errors, in_words};
+use crate::error::{ApiError, field_errors, sentence};
 use crate::problem::FieldErrors;
+
+pub(crate) use credentials::Credentials;
 
 /// A value as it was sent, before anybody knows what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,8 +160,7 @@ struct Given<'a> {
 impl<'a> Given<'a> {
     /// Says of a field what is wrong with it.
     fn refuse(&mut self, name: &str, what: &str) {
-        let sentence = format!("The {} field {what}.", in_words(name));
-        self.errors.insert(name.to_owned(), vec![sentence]);
+        self.errors.insert(name.to_owned(), vec![sentence(name, what)]);
     }
 
     /// What is made of the values, unless anything is wrong.

@@ -1,6 +1,7 @@
 //! How customers are spoken about over HTTP: routes, input, errors and the OpenAPI document.
 
 mod auth;
+mod client_address;
 mod conditional;
 mod customers;
 mod docs;
@@ -10,34 +11,42 @@ mod health;
 mod idempotency;
 mod input;
 mod listing;
+mod login;
 mod openapi;
 mod origin;
+mod password;
 mod problem;
+mod rate_limit;
 mod routes;
+mod version;
+mod window;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use customers_domain::CustomerRepository;
 use customers_domain::token::TokenRepository;
+use customers_domain::user::UserRepository;
 
 pub use auth::MintedToken;
+pub use client_address::{InvalidTrustedProxies, TrustedProxies};
 pub use openapi::document;
 pub use origin::{InvalidPublicUrl, PublicUrl};
+pub use password::hash as hash_password;
 pub use routes::app;
 
 use customers::answer::Representation;
 
-/// What the API needs of the rest of the process.
-#[derive(Clone)]
-pub struct Api {
-    customers: Arc<dyn CustomerRepository>,
-    authenticator: Arc<auth::Authenticator>,
-    settings: Arc<Settings>,
-}
-
-/// What can be chosen.
-#[derive(Debug, Clone, Default)]
+/// How the API behaves where that is a matter of taste or of where it runs.
+#[derive(Debug, Clone)]
 pub struct Settings {
+    /// How long the token of a login is good for.
+    pub login_token_ttl: Duration,
+    /// How many requests a caller may make in a minute; `None`: any number.
+    pub rate_limit: Option<NonZeroU32>,
+    /// Whose word is taken for where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// Under which URL clients reach the service; unless it is said, the host that they name.
     pub public_url: Option<PublicUrl>,
     /// Whether answers show, beside the flat attributes, what older documentation shows.
@@ -50,14 +59,32 @@ impl Settings {
     }
 }
 
+/// What the API needs of the rest of the process.
+#[derive(Clone)]
+pub struct Api {
+    customers: Arc<dyn CustomerRepository>,
+    authenticator: Arc<auth::Authenticator>,
+    logins: Arc<login::Logins>,
+    rate_limiter: Arc<rate_limit::RateLimiter>,
+    settings: Arc<Settings>,
+}
+
 impl Api {
     /// The API on top of these ports.
     pub fn new(
         customers: Arc<dyn CustomerRepository>,
         tokens: Arc<dyn TokenRepository>,
+        users: Arc<dyn UserRepository>,
         settings: Settings,
     ) -> Self {
-        let authenticator = Arc::new(auth::Authenticator::new(tokens));
-        Self { customers, authenticator, settings: Arc::new(settings) }
+        let Settings { login_token_ttl, rate_limit, .. } = settings;
+        let proxies = Arc::new(settings.trusted_proxies.clone());
+        Self {
+            customers,
+            authenticator: Arc::new(auth::Authenticator::new(tokens)),
+            logins: Arc::new(login::Logins::new(users, login_token_ttl, proxies.clone())),
+            rate_limiter: Arc::new(rate_limit::RateLimiter::new(rate_limit, proxies)),
+            settings: Arc::new(settings),
+        }
     }
 }

@@ -30,7 +30,9 @@ use crate::routes::routes;
         title = "Customers API",
         description = "Who the customers are: created, and looked up by id or by account.\n\n\
             Every call needs a token, `Authorization: Bearer cus_…`, made on the command line with \
-            `customers token create --name NAME`.\n\n\
+            `customers token create --name NAME`, or by logging in.\n\n\
+            Where the service limits requests, every answer under `/api` has `X-RateLimit-Limit` and \
+            `X-RateLimit-Remaining`, and a 429 has `X-RateLimit-Reset`, in Unix seconds.\n\n\
             Every failure has the same body, `Problem`. With `Accept: application/problem+json` it \
             comes under the media type of RFC 9457.\n\n\
             Every answer has an `X-Request-Id`: the caller's, where it is 1 to 64 characters of \
@@ -39,6 +41,8 @@ use crate::routes::routes;
     servers((url = "/", description = "This server")),
     tags(
         (name = "customers", description = "The customers."),
+        (name = "login", description = "Tokens for people."),
+        (name = "service", description = "The service itself."),
         (name = "health", description = "Whether the service works."),
         (name = "documentation", description = "This document."),
     ),

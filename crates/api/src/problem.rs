@@ -38,6 +38,7 @@ codes! {
     InvalidSort           400 "invalid_sort"            "Bad Request";
     Unauthenticated       401 "unauthenticated"         "Unauthorized";
     InvalidToken          401 "invalid_token"           "Unauthorized";
+    InvalidCredentials    401 "invalid_credentials"     "Unauthorized";
     InsufficientScope     403 "insufficient_scope"      "Forbidden";
     NotFound              404 "not_found"               "Not Found";
     MethodNotAllowed      405 "method_not_allowed"      "Method Not Allowed";
@@ -50,16 +51,12 @@ codes! {
     UnsupportedMediaType  415 "unsupported_media_type"  "Unsupported Media Type";
     ValidationFailed      422 "validation_failed"       "Unprocessable Content";
     IdempotencyKeyReused  422 "idempotency_key_reused"  "Unprocessable Content";
+    TooManyRequests       429 "too_many_requests"       "Too Many Requests";
     ServerError           500 "server_error"            "Internal Server Error";
     Unavailable           503 "unavailable"             "Service Unavailable";
 }
 
 impl Code {
-    /// Whether the same request may work in a moment.
-    pub fn is_passing(self) -> bool {
-        matches!(self, Self::Unavailable | Self::IdempotencyInProgress)
-    }
-
     /// The code of a failure that the framework found and of which only the status is known.
     pub fn of_status(status: u16) -> Self {
         Self::ALL.iter().copied().find(|code| code.status() == status).unwrap_or(if status < 500 {

@@ -11,12 +11,15 @@ use crate::auth::require_token;
 use crate::customers::{history, lists, reading, writing};
 use crate::envelope::envelope;
 use crate::error::ApiError;
-use crate::{Api, docs, health, openapi};
+use crate::rate_limit::rate_limit;
+use crate::{Api, docs, health, login, openapi, version};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(
             scope("/api/v1")
+                .wrap(from_fn(rate_limit))
+                // What is wrapped around later comes first.
                 .wrap(from_fn(require_token))
                 .service(lists::list)
                 .service(writing::create)
@@ -31,6 +34,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 .service(history::history)
                 .service(reading::get_by_account)
                 .service(writing::upsert),
+        )
+        .service(
+            scope("/api/logout")
+                .wrap(from_fn(rate_limit))
+                .wrap(from_fn(require_token))
+                .service(login::logout),
+        )
+        .service(
+            scope("/api").wrap(from_fn(rate_limit)).service(login::login).service(version::version),
         )
         .service(health::live)
         .service(health::ready)
@@ -53,6 +65,8 @@ pub fn app(
     let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
     app.app_data(web::Data::from(api.customers.clone()))
         .app_data(web::Data::from(api.authenticator.clone()))
+        .app_data(web::Data::from(api.logins.clone()))
+        .app_data(web::Data::from(api.rate_limiter.clone()))
         .app_data(web::Data::from(api.settings.clone()))
         .default_service(web::to(no_route))
         .wrap(NormalizePath::trim())

@@ -59,7 +59,7 @@ impl CustomerAccount {
 
     /// What it is looked up by.
     pub fn key(&self) -> AccountKey {
-        AccountKey(fold(&normalize(&self.0)))
+        AccountKey(key(&self.0))
     }
 }
 
@@ -107,6 +107,11 @@ impl fmt::Display for AccountKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What texts are told apart by whose case and composition do not matter: see [`AccountKey`].
+pub(crate) fn key(text: &str) -> String {
+    fold(&normalize(text))
 }
 
 fn normalize(text: &str) -> std::borrow::Cow<'_, str> {

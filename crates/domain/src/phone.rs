@@ -12,12 +12,17 @@ pub struct PhoneDigits(String);
 /// Numbers that are shorter match only their equals.
 const MIN_SUFFIX: usize = 8;
 
+/// What has more digits is no number: E.164 has no more than 15, and a prefix to dial out may stand
+/// before them.
+const MAX_DIGITS: usize = 20;
+
 impl PhoneDigits {
-    /// The digits in a text; `None` where it has none, or nothing but zeros that lead nowhere.
+    /// The digits in a text; `None` where it has none, nothing but zeros that lead nowhere, or more
+    /// than 20.
     pub fn of(text: &str) -> Option<Self> {
         let digits: String = fold(text).chars().filter(char::is_ascii_digit).collect();
         let digits = digits.strip_prefix("00").or(digits.strip_prefix('0')).unwrap_or(&digits);
-        (!digits.is_empty()).then(|| Self(digits.to_owned()))
+        (1..=MAX_DIGITS).contains(&digits.len()).then(|| Self(digits.to_owned()))
     }
 
     /// The digits in a text that holds nothing but digits and what people put between them.
@@ -79,6 +84,7 @@ mod tests {
     fn what_has_no_digits_is_no_number() {
         assert_eq!(PhoneDigits::of("ask at the desk"), None);
         assert_eq!(PhoneDigits::of("00"), None);
+        assert_eq!(PhoneDigits::of(&"1".repeat(21)), None);
         assert_eq!(PhoneDigits::of_number("a602030405"), None);
         assert_eq!(PhoneDigits::of_number("(06) 02-03/04.05"), Some(digits("602030405")));
     }

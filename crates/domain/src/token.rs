@@ -6,10 +6,10 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use subtle::ConstantTimeEq;
 
-use crate::attribute::broken_by_text;
+use crate::name::Name;
 use crate::repository::RepositoryError;
-use crate::text::trim;
 use crate::timestamp::Timestamp;
+use crate::user::UserId;
 
 /// What a token permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,46 +80,11 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// The name of a token: 1 to 255 characters without control characters, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TokenName(String);
-
-impl TokenName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TokenName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// The text is no name of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token's name has 1 to 255 characters, none of them a control character")]
-pub struct InvalidTokenName;
-
-impl FromStr for TokenName {
-    type Err = InvalidTokenName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let name = trim(text);
-        if broken_by_text(name, 1, 255).is_empty() {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(InvalidTokenName)
-        }
-    }
-}
-
-/// A token to be.
+/// A token to be, for whoever needs no user: another system.
 #[derive(Debug, Clone)]
 pub struct NewToken {
     /// What it is called, so that it can be revoked.
-    pub name: TokenName,
+    pub name: Name,
     /// What it permits.
     pub scope: Scope,
     /// The digest of what callers show.
@@ -128,11 +93,13 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A token that is neither revoked nor, at the moment it was looked up, swept away.
+/// A token that is not revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// What it is called.
-    pub name: TokenName,
+    /// What it is called; where a login made it, what its user is called.
+    pub name: Name,
+    /// The user whose login made it.
+    pub user: Option<UserId>,
     /// What it permits.
     pub scope: Scope,
     /// When it was made.
@@ -158,14 +125,18 @@ pub trait TokenRepository: Send + Sync {
     /// # Errors
     ///
     /// [`AddTokenError::NameTaken`] where a live token has the name: one that is neither revoked
-    /// nor expired.
+    /// nor expired. What users are called does not count.
     async fn add(&self, new: NewToken) -> Result<(), AddTokenError>;
 
-    /// The tokens that are not revoked, expired ones among them, by name.
+    /// The tokens that were added and are not revoked, expired ones among them, by name. Those of
+    /// logins are not listed.
     async fn list(&self) -> Result<Vec<Token>, RepositoryError>;
 
-    /// Revokes the token of this name; false where there is none that is not revoked already.
-    async fn revoke(&self, name: &TokenName) -> Result<bool, RepositoryError>;
+    /// Revokes the added token of this name; false where there is none that is not revoked already.
+    async fn revoke(&self, name: &Name) -> Result<bool, RepositoryError>;
+
+    /// Revokes the token of this digest, whoever made it. Nothing happens where there is none.
+    async fn revoke_by_digest(&self, digest: &TokenDigest) -> Result<(), RepositoryError>;
 
     /// The token of this digest, unless it is revoked. It may be expired.
     async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError>;
@@ -173,8 +144,12 @@ pub trait TokenRepository: Send + Sync {
     /// Notes that the token of this digest was shown at this moment, unless a later one is noted.
     async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError>;
 
-    /// Whether there ever was a token, revoked ones included.
+    /// Whether a token was ever added, revoked ones included.
     async fn any(&self) -> Result<bool, RepositoryError>;
+
+    /// Removes the tokens of logins that are expired at this moment, in steps that keep nobody
+    /// waiting. How many.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError>;
 }
 
 /// What can go wrong when a token is added.

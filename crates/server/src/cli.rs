@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use customers_domain::token::{Scope, TokenName};
+use customers_domain::Name;
+use customers_domain::token::Scope;
+use customers_domain::user::EmailAddress;
 
 use crate::config::{Database, Logging, Serve};
+use crate::duration::duration;
 
 /// A registry of customers, over HTTP.
 ///
@@ -35,6 +38,9 @@ pub enum Command {
     /// Make, list and revoke the tokens that callers show.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Make, list and disable the users who log in with e-mail and password.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Copy an SQLite database into a new file, while servers use it.
     ///
     /// To restore a copy, stop the servers, put it in the place of the database, and remove that
@@ -56,41 +62,72 @@ pub enum TokenCommand {
     /// Revoke a token. Running servers refuse it within 5 seconds.
     Revoke {
         /// The name that it was made under.
-        name: TokenName,
+        name: Name,
     },
+}
+
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Make a user, who can log in at once.
+    Create(NewUser),
+    /// Give a user another password, and revoke the user's tokens.
+    ///
+    /// Running servers refuse them within 5 seconds. A user who is disabled stays so.
+    Password {
+        /// The address that the user logs in with.
+        email: EmailAddress,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+    /// List the users.
+    List,
+    /// Keep a user from logging in, and revoke the user's tokens.
+    ///
+    /// Running servers refuse them within 5 seconds.
+    Disable {
+        /// The address that the user logs in with.
+        email: EmailAddress,
+    },
+    /// Let a user who was disabled log in again.
+    Enable {
+        /// The address that the user logs in with.
+        email: EmailAddress,
+    },
+}
+
+#[derive(Args)]
+pub struct NewUser {
+    /// The address that the user logs in with, in whatever case.
+    #[arg(long)]
+    pub email: EmailAddress,
+    /// What the user is called.
+    #[arg(long)]
+    pub name: Name,
+    /// What the user may do: `read` or `write`, which includes reading.
+    #[arg(long, default_value = "write")]
+    pub scope: Scope,
+    #[command(flatten)]
+    pub password: PasswordFrom,
+}
+
+#[derive(Args)]
+pub struct PasswordFrom {
+    /// Read the password, of 8 to 1024 characters, from stdin, up to the first line break.
+    #[arg(long, required = true)]
+    pub password_stdin: bool,
 }
 
 #[derive(Args)]
 pub struct NewToken {
     /// What it is called: which system, or who, will show it.
     #[arg(long)]
-    pub name: TokenName,
+    pub name: Name,
     /// What it permits: `read` or `write`, which includes reading.
     #[arg(long, default_value = "write")]
     pub scope: Scope,
     /// After how long it is refused, such as 12h, 90d or 52w; never, unless said.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub expires_in: Option<Duration>,
-}
-
-/// A number with one of the units `s m h d w`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.char_indices().last().and_then(|(at, unit)| {
-        let unit = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 60 * 60,
-            'd' => 24 * 60 * 60,
-            'w' => 7 * 24 * 60 * 60,
-            _ => return None,
-        };
-        let digits = text[..at].bytes().all(|b| b.is_ascii_digit());
-        text[..at].parse::<u64>().ok().filter(|_| digits)?.checked_mul(unit)
-    });
-    match seconds {
-        Some(0) | None => Err("give a number and one of the units s m h d w, such as 90d".into()),
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-    }
 }
 
 #[cfg(test)]
@@ -111,22 +148,12 @@ mod tests {
         let commands = std::iter::once(&command).chain(command.get_subcommands());
         for argument in commands.flat_map(|command| command.get_arguments()) {
             if let (Some(variable), Some(flag)) = (argument.get_env(), argument.get_long()) {
-                let default = argument.get_default_values()[0].to_string_lossy();
-                let row = format!("| `{}` | `--{flag}` | `{default}` |", variable.display());
+                let default = argument.get_default_values().first().filter(|it| !it.is_empty());
+                let default = default.map(|default| format!(" `{}`", default.to_string_lossy()));
+                let default = default.unwrap_or_default();
+                let row = format!("| `{}` | `--{flag}` |{default} |", variable.display());
                 assert!(readme.contains(&row), "the README has no row {row}");
             }
-        }
-    }
-
-    #[test]
-    fn a_duration_is_a_number_with_a_unit() {
-        assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
-        assert_eq!(duration("1s"), Ok(Duration::from_secs(1)));
-        assert_eq!(duration("2w"), Ok(Duration::from_secs(1_209_600)));
-        for other in
-            ["", "90", "d", "-1d", "+1d", "0d", "1.5h", "1y", "99999999999999999999w", "9é"]
-        {
-            assert!(duration(other).is_err(), "{other}");
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use customers_api::PublicUrl;
+use customers_api::{PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
+
+use crate::duration::duration;
 
 /// The database and what is made in it.
 #[derive(Args)]
@@ -98,7 +101,7 @@ pub struct Serve {
     /// The URL under which clients reach the service, such as https://customers.example: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]
-    pub public_url: Option<PublicUrl>,
+    public_url: Option<PublicUrl>,
 
     /// Answer, beside what the API documents, what older documentation of it shows: the id as
     /// `response` when a customer is created, and the customer as `customer`, with 0 and 1 for false
@@ -114,12 +117,43 @@ pub struct Serve {
         action = ArgAction::Set,
         value_parser = BoolishValueParser::new(),
     )]
-    pub legacy_answers: bool,
+    legacy_answers: bool,
 
     /// Make a token called `first` if the database never held one, and print it to stdout with a
     /// first call to paste. [default: true where stdout is a terminal]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub first_token: Option<bool>,
+
+    /// How long the token of a login is good for: a number with one of the units s m h d w.
+    #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    login_token_ttl: Duration,
+
+    /// How many requests a caller may make in a minute, at each server. 0: any number.
+    ///
+    /// Callers are told apart by their tokens, the tokens of one user being one, and by their
+    /// addresses where they need none.
+    #[arg(long, env, value_name = "NUMBER", default_value = "0")]
+    rate_limit: u32,
+
+    /// The proxies in front of the service: addresses and networks, split by commas.
+    ///
+    /// A request that comes from one of them counts as coming from the last address in its
+    /// X-Forwarded-For that is none of them.
+    #[arg(long, env, value_name = "NETWORKS", default_value = "")]
+    trusted_proxies: TrustedProxies,
+}
+
+impl Serve {
+    /// How the API behaves.
+    pub fn api(&self) -> customers_api::Settings {
+        customers_api::Settings {
+            login_token_ttl: self.login_token_ttl,
+            rate_limit: NonZeroU32::new(self.rate_limit),
+            trusted_proxies: self.trusted_proxies.clone(),
+            public_url: self.public_url.clone(),
+            legacy_answers: self.legacy_answers,
+        }
+    }
 }
 
 /// A setting that cannot be.

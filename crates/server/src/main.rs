@@ -2,15 +2,19 @@
 
 mod cli;
 mod config;
+mod duration;
 mod logging;
 mod serve;
+mod sweeping;
 mod token;
+mod user;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use customers_storage::Store;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::config::{Database, InvalidSetting};
@@ -59,6 +63,10 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), Failure> {
     logging::start(&cli.logging);
+    // Where files are limited (`ulimit -f`), a write beyond that ends the process, unless somebody
+    // listens for the signal: then it fails as on a full disk.
+    let limit_exceeded = SignalKind::from_raw(libc::SIGXFSZ);
+    let _listener = signal(limit_exceeded).map_err(Failure::other)?;
     match cli.command {
         Command::Serve(settings) => serve::serve(&cli.database, settings).await,
         Command::Migrate => {
@@ -67,6 +75,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
+        Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Backup { path } => {
             open(&cli.database)?;
             customers_storage::backup(&cli.database.url()?, &path).map_err(Failure::other)?;

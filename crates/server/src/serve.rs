@@ -7,11 +7,12 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use customers_api::{Api, MintedToken};
-use customers_domain::token::{AddTokenError, NewToken, Scope, TokenName, TokenRepository};
+use customers_domain::Name;
+use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Database, Serve};
-use crate::{Failure, open, token};
+use crate::{Failure, open, sweeping, token};
 
 /// A head that takes longer to arrive is answered with 408.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,11 +26,12 @@ const SHUTDOWN_TIMEOUT: u64 = 30;
 /// Serves until the process is told to stop, and answers what is under way before it returns.
 pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> {
     let store = open(database)?;
-    let chosen = customers_api::Settings {
-        public_url: settings.public_url.clone(),
-        legacy_answers: settings.legacy_answers,
-    };
-    let api = Api::new(store.customers.clone(), store.tokens.clone(), chosen);
+    let api = Api::new(
+        store.customers.clone(),
+        store.tokens.clone(),
+        store.users.clone(),
+        settings.api(),
+    );
     let server = HttpServer::new(move || customers_api::app(&api))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
@@ -45,6 +47,7 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
 
     greet(&*store.tokens, &settings, address).await?;
     let server = server.run();
+    actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
     actix_web::rt::spawn(stop_on_signal(server.handle(), terminate, interrupt));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = database.url()?; "listening");
     server.await.map_err(Failure::other)?;
@@ -86,7 +89,7 @@ async fn greet(
         return Ok(());
     }
     let minted = MintedToken::mint().map_err(|error| Failure::other(error.to_string()))?;
-    let name: TokenName = "first".parse().map_err(Failure::other)?;
+    let name: Name = "first".parse().map_err(Failure::other)?;
     let first = NewToken {
         name: name.clone(),
         scope: Scope::Write,

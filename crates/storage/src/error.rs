@@ -64,9 +64,11 @@ pub(crate) fn unavailable(reason: impl Into<Box<dyn StdError + Send + Sync>>) ->
 
 /// What SQLite says (`sqlite3_errstr`, always in English) when the file is locked, the disk full or
 /// gone: matters of the machine that pass or that its operator mends.
-const SQLITE_UNAVAILABLE: [&str; 6] = [
+const SQLITE_UNAVAILABLE: [&str; 8] = [
     "database is locked",
     "database table is locked",
+    "locking protocol",
+    "out of memory",
     "database or disk is full",
     "disk I/O error",
     "unable to open database file",
@@ -81,6 +83,8 @@ pub(crate) fn is_locked(error: &Error) -> bool {
 
 pub(crate) fn from_sqlite(error: Error) -> RepositoryError {
     match &error {
+        // The connection is replaced before the next request.
+        Error::BrokenTransactionManager => unavailable(error),
         Error::DatabaseError(DatabaseErrorKind::Unknown, information)
             if SQLITE_UNAVAILABLE.contains(&information.message()) =>
         {
@@ -93,9 +97,22 @@ pub(crate) fn from_sqlite(error: Error) -> RepositoryError {
 pub(crate) fn from_postgres(error: Error) -> RepositoryError {
     match &error {
         Error::BrokenTransactionManager => unavailable(error),
-        _ if is_away(&error) || is_conflict(&error) => unavailable(error),
+        _ if is_away(&error) || is_conflict(&error) || is_exhausted(&error) => unavailable(error),
         _ => RepositoryError::Internal(error.into()),
     }
+}
+
+/// The server's machine ran out of something: most of the time, of room on the disk (53100).
+///
+/// diesel hands on no SQLSTATE, and what the server says may be in any language; but it names the
+/// file that could not be written, below its data directory.
+fn is_exhausted(error: &Error) -> bool {
+    const FOLDERS: [&str; 5] = ["base/", "global/", "pg_tblspc/", "pg_wal/", "pg_xact/"];
+    const MESSAGES: [&str; 3] =
+        ["out of memory", "out of shared memory", "canceling statement due to statement timeout"];
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+        if FOLDERS.iter().any(|folder| information.message().contains(folder))
+            || MESSAGES.contains(&information.message()))
 }
 
 /// The connection is of no use any more: it is closed, or leads to a server that takes no writes.
@@ -121,5 +138,26 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
             information.message() == "deadlock detected"
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_in_any_language() {
+        let is_exhausted = |message: &str| {
+            let information = Box::new(message.to_owned());
+            is_exhausted(&Error::DatabaseError(DatabaseErrorKind::Unknown, information))
+        };
+        assert!(is_exhausted(
+            "could not extend file \"base/16384/16390\": No space left on device"
+        ));
+        assert!(is_exhausted(
+            "n'a pas pu étendre le fichier « pg_tblspc/16385/PG_15_202209061/5/16386 » : \
+             Aucun espace disponible sur le périphérique"
+        ));
+        assert!(!is_exhausted("column customers.website does not exist"));
     }
 }

@@ -23,6 +23,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use customers_domain::token::TokenRepository;
+use customers_domain::user::UserRepository;
 use customers_domain::{AccountNumbering, CustomerRepository};
 
 pub use backup::{BackupError, backup};
@@ -36,12 +37,14 @@ pub struct Store {
     pub customers: Arc<dyn CustomerRepository>,
     /// Keeps the tokens.
     pub tokens: Arc<dyn TokenRepository>,
+    /// Keeps the users.
+    pub users: Arc<dyn UserRepository>,
 }
 
 impl Store {
-    fn of<T: CustomerRepository + TokenRepository + 'static>(adapter: T) -> Self {
+    fn of<T: CustomerRepository + TokenRepository + UserRepository + 'static>(adapter: T) -> Self {
         let adapter = Arc::new(adapter);
-        Self { customers: adapter.clone(), tokens: adapter }
+        Self { customers: adapter.clone(), tokens: adapter.clone(), users: adapter }
     }
 }
 

@@ -138,10 +138,20 @@ fn nobody() -> Sql {
 
 /// That any of these holds; nobody's where there are none.
 pub(crate) fn any(conditions: impl IntoIterator<Item = Sql>) -> Sql {
-    let conditions: Vec<_> = conditions.into_iter().collect();
-    match conditions.is_empty() {
-        true => nobody(),
-        false => Sql::new("(").join(conditions, " OR ").push(")"),
+    let mut conditions: Vec<_> = conditions.into_iter().collect();
+    // In pairs of pairs: SQLite takes no expression that is a thousand levels deep.
+    while conditions.len() > 1 {
+        let mut singles = std::mem::take(&mut conditions).into_iter();
+        while let Some(one) = singles.next() {
+            conditions.push(match singles.next() {
+                Some(other) => Sql::new("(").append(one).push(" OR ").append(other).push(")"),
+                None => one,
+            });
+        }
+    }
+    match conditions.pop() {
+        Some(condition) => Sql::new("(").append(condition).push(")"),
+        None => nobody(),
     }
 }
 

@@ -153,7 +153,7 @@ mod tests {
         let sqlite = sqlite.values(
             "SELECT t.name || '.' || c.name || iif(c.\"notnull\" OR c.pk, '', '?') AS value
              FROM sqlite_master AS t, pragma_table_info(t.name) AS c
-             WHERE t.type = 'table' AND t.name IN ('customers', 'tokens')
+             WHERE t.type = 'table' AND t.name IN ('customers', 'tokens', 'users')
              ORDER BY t.name, c.cid",
         );
         let postgres = TestDatabase::postgres();
@@ -161,7 +161,7 @@ mod tests {
         let postgres = postgres.values(
             "SELECT table_name || '.' || column_name
                  || CASE is_nullable WHEN 'YES' THEN '?' ELSE '' END AS value
-             FROM information_schema.columns WHERE table_name IN ('customers', 'tokens')
+             FROM information_schema.columns WHERE table_name IN ('customers', 'tokens', 'users')
              ORDER BY table_name, ordinal_position",
         );
         assert_eq!(sqlite, postgres);

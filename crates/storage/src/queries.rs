@@ -1,5 +1,8 @@
 //! The parts of queries that both adapters use.
 
+pub(crate) mod tokens;
+pub(crate) mod users;
+
 use customers_domain::{
     AccountNumbering, CustomerAccount, CustomerChanges, CustomerId, Idempotency, NewCustomer,
     WriteError, Written,
@@ -9,7 +12,7 @@ use diesel::prelude::*;
 
 use crate::error::Abort;
 use crate::row::customer_id;
-use crate::schema::{customer_history, customer_keys, customers, idempotency_keys, tokens};
+use crate::schema::{customer_history, customer_keys, customers, idempotency_keys};
 
 /// The accounts to try for a new customer: the one that it asks for, or else those that the numbering
 /// makes, without end.
@@ -109,21 +112,6 @@ pub(crate) fn account_taken(owner: QueryResult<(i64, Option<i64>)>) -> Abort<Wri
     taken.map_or_else(Abort::Failed, Abort::Refused)
 }
 
-#[auto_type]
-pub(crate) fn unrevoked_token<'a>(digest: &'a [u8]) -> _ {
-    tokens::table.filter(tokens::digest.eq(digest)).filter(tokens::revoked_at.is_null())
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_tokens() -> _ {
-    tokens::table.filter(tokens::revoked_at.is_null())
-}
-
-#[auto_type]
-pub(crate) fn unrevoked_token_named<'a>(name: &'a str) -> _ {
-    tokens::table.filter(tokens::name.eq(name)).filter(tokens::revoked_at.is_null())
-}
-
 /// Finds nobody, but fails where the table is not as it should be.
 #[auto_type]
 pub(crate) fn nobody() -> _ {
@@ -140,17 +128,4 @@ pub(crate) fn nobodys_keys() -> _ {
 #[auto_type]
 pub(crate) fn customer_exists(id: i64) -> _ {
     select(exists(customers::table.filter(customers::id.eq(id))))
-}
-
-#[auto_type]
-pub(crate) fn any_token() -> _ {
-    select(exists(tokens::table.select(tokens::digest)))
-}
-
-/// The tokens that `used` has still to be noted for.
-#[auto_type]
-pub(crate) fn token_last_used_before<'a>(digest: &'a [u8], at: i64) -> _ {
-    tokens::table
-        .filter(tokens::digest.eq(digest))
-        .filter(tokens::last_used_at.is_null().or(tokens::last_used_at.lt(at)))
 }

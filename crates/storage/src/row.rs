@@ -3,8 +3,10 @@
 mod customer;
 mod history;
 mod keys;
+mod user;
 
 use customers_domain::token::{NewToken, Token};
+use customers_domain::user::{NewLogin, UserId};
 use customers_domain::{CustomerId, Timestamp, Value};
 use diesel::prelude::*;
 use diesel::result::Error;
@@ -14,6 +16,7 @@ use crate::schema::tokens;
 pub(crate) use customer::CustomerRow;
 pub(crate) use history::{HistoryRow, NewHistoryRow};
 pub(crate) use keys::{KeysRow, phones, text_key};
+pub(crate) use user::{NewUserRow, UserRow};
 
 /// A row of `tokens`, to be written.
 #[derive(Insertable)]
@@ -21,10 +24,11 @@ pub(crate) use keys::{KeysRow, phones, text_key};
 #[diesel(treat_none_as_default_value = false)]
 pub(crate) struct NewTokenRow<'a> {
     digest: &'a [u8],
-    name: &'a str,
+    name: Option<&'a str>,
     scope: &'a str,
     created_at: i64,
     expires_at: Option<i64>,
+    user_id: Option<i64>,
 }
 
 impl<'a> NewTokenRow<'a> {
@@ -32,10 +36,24 @@ impl<'a> NewTokenRow<'a> {
         let NewToken { name, scope, digest, expires_at } = token;
         Self {
             digest: &digest.0,
-            name: name.as_str(),
+            name: Some(name.as_str()),
             scope: scope.as_str(),
             created_at: now.as_micros(),
             expires_at: expires_at.map(Timestamp::as_micros),
+            user_id: None,
+        }
+    }
+
+    /// The token of a login, of the scope that stands in the row of its user.
+    pub fn of_login(login: &'a NewLogin, scope: &'a str, now: Timestamp) -> Self {
+        let NewLogin { user, password: _, digest, expires_at } = login;
+        Self {
+            digest: &digest.0,
+            name: None,
+            scope,
+            created_at: now.as_micros(),
+            expires_at: Some(expires_at.as_micros()),
+            user_id: Some(user.get()),
         }
     }
 }
@@ -44,20 +62,27 @@ impl<'a> NewTokenRow<'a> {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tokens)]
 pub(crate) struct TokenRow {
-    name: String,
+    name: Option<String>,
     scope: String,
     created_at: i64,
     expires_at: Option<i64>,
     last_used_at: Option<i64>,
+    user_id: Option<i64>,
 }
 
-impl TryFrom<TokenRow> for Token {
+/// A row of `tokens`, and the name of its user where it is of a login.
+#[derive(Queryable)]
+pub(crate) struct NamedTokenRow(pub TokenRow, pub Option<String>);
+
+impl TryFrom<NamedTokenRow> for Token {
     type Error = Error;
 
-    fn try_from(row: TokenRow) -> Result<Self, Self::Error> {
-        let TokenRow { name, scope, created_at, expires_at, last_used_at } = row;
+    fn try_from(NamedTokenRow(row, user_name): NamedTokenRow) -> Result<Self, Self::Error> {
+        let TokenRow { name, scope, created_at, expires_at, last_used_at, user_id } = row;
+        let name = name.or(user_name).ok_or_else(|| corrupt("a token without a name"))?;
         Ok(Self {
             name: name.parse().map_err(corrupt)?,
+            user: user_id.map(UserId::new),
             scope: scope.parse().map_err(corrupt)?,
             created_at: timestamp(created_at)?,
             expires_at: expires_at.map(timestamp).transpose()?,

@@ -102,11 +102,28 @@ diesel::table! {
 diesel::table! {
     tokens (digest) {
         digest -> Binary,
-        name -> Text,
+        name -> Nullable<Text>,
         scope -> Text,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        user_id -> Nullable<BigInt>,
     }
 }
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        email -> Text,
+        email_key -> Text,
+        name -> Text,
+        scope -> Text,
+        password_hash -> Text,
+        created_at -> BigInt,
+        disabled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::joinable!(tokens -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(tokens, users);

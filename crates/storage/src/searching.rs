@@ -46,7 +46,9 @@ pub(crate) fn hits(
     }
     for column in ["customer_account", "name"] {
         if ids.len() < need {
-            let is_many = conn.number(search.count_beginning(column))? >= MANY;
+            // PostgreSQL decides by itself which way is the shorter one.
+            let is_many = search.dialect == Dialect::Sqlite
+                && conn.number(search.count_beginning(column))? >= MANY;
             let beginning = search.beginning(column, is_many, need + ids.len());
             add(&mut ids, conn.numbers(beginning)?);
         }
@@ -107,30 +109,31 @@ impl Search<'_> {
 
     /// How many have all words in what is searched.
     fn count_in_text(&self) -> Sql {
-        Sql::new("SELECT count(*) FROM (")
-            .append(self.matches())
-            .push(" LIMIT ")
-            .bind(MAX_HITS as i64)
-            .push(") AS counted")
-            .unique()
+        let found = match self.is_everywhere() {
+            true => self.everywhere().push(" LIMIT ").bind(MAX_HITS as i64),
+            false => self.at_beginnings("", MAX_HITS),
+        };
+        Sql::new("SELECT count(*) FROM (").append(found).push(") AS counted").unique()
     }
 
     /// Those that have all words in what is searched.
     fn in_text(&self, take: usize) -> Sql {
-        // By the index's own order, which needs no sorting.
-        let id = match self.dialect {
-            Dialect::Sqlite if self.is_everywhere() => "customer_search.rowid",
-            _ => "k.id",
-        };
-        self.matches().append(limit_by(Sql::new(id), take))
+        match (self.is_everywhere(), self.dialect) {
+            // By the index's own order, which needs no sorting.
+            (true, Dialect::Sqlite) => {
+                self.everywhere().append(limit_by(Sql::new("customer_search.rowid"), take))
+            }
+            (true, Dialect::Postgres) => self.everywhere().append(limit(take)),
+            (false, Dialect::Sqlite) => self.at_beginnings(" ORDER BY +k.id", take),
+            (false, Dialect::Postgres) => self.at_beginnings(" ORDER BY k.id", take),
+        }
     }
 
-    fn matches(&self) -> Sql {
+    /// Those in which all words occur, by the index of the long ones.
+    fn everywhere(&self) -> Sql {
         let (long, short): (Vec<_>, Vec<_>) =
-            self.term.words().iter().partition(|word| self.is_everywhere() && word.is_long());
-        let short = short.into_iter().map(|word| Sql::new(" AND ").append(self.is_in_text(word)));
+            self.term.words().iter().partition(|word| word.is_long());
         let found = match self.dialect {
-            _ if long.is_empty() => self.of_keys(),
             Dialect::Sqlite => {
                 let phrases: Vec<_> = long.iter().map(|word| phrase(&word.text)).collect();
                 Sql::new(
@@ -145,7 +148,38 @@ impl Search<'_> {
                 self.of_keys().push(" AND ").join(occur, " AND ")
             }
         };
-        found.join(short, "")
+        found.append(self.and_in_text(short))
+    }
+
+    /// Those whose name or account begins with each word: by the index of names and by that of
+    /// accounts for the longest one, as no index finds what is in the one or the other.
+    fn at_beginnings(&self, order: &'static str, take: usize) -> Sql {
+        let mut words: Vec<_> = self.term.words().iter().collect();
+        words.sort_by_key(|word| word.text.len());
+        let longest = words.pop().map_or("", |word| word.text.as_str());
+        let take = i64::try_from(take).unwrap_or(i64::MAX);
+        let parts = ["name", "customer_account"].map(|column| {
+            Sql::new("SELECT * FROM (")
+                .append(self.of_keys())
+                .push(" AND ")
+                .append(begins_with(self.column(column, true), longest))
+                .append(self.and_in_text(words.iter().copied()))
+                .push(order)
+                .push(" LIMIT ")
+                .bind(take)
+                .push(") AS part")
+        });
+        Sql::new("SELECT id FROM (")
+            .join(parts, " UNION ")
+            .push(") AS parts ORDER BY id LIMIT ")
+            .bind(take)
+            .unique()
+    }
+
+    fn and_in_text<'w>(&self, words: impl IntoIterator<Item = &'w SearchWord>) -> Sql {
+        let conditions =
+            words.into_iter().map(|word| Sql::new(" AND ").append(self.is_in_text(word)));
+        Sql::default().join(conditions, "")
     }
 
     /// Those that are found by a phone number only; `None` where the term has none.

@@ -4,6 +4,9 @@ mod customers;
 mod deferred;
 mod reads;
 pub(crate) mod search_index;
+mod tokens;
+mod users;
+mod wal;
 mod writer;
 mod writes;
 
@@ -11,21 +14,16 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use customers_domain::token::{
-    AddTokenError, NewToken, Token, TokenDigest, TokenName, TokenRepository,
-};
-use customers_domain::{AccountNumbering, RepositoryError, Timestamp};
+use customers_domain::{AccountNumbering, RepositoryError};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
-use crate::row::{NewTokenRow, TokenRow, at_most_one};
-use crate::schema::tokens;
-use crate::{Options, migrations, queries, refresh};
+use crate::{Options, migrations, refresh};
 use reads::Scanners;
+use wal::Wal;
 use writer::Writer;
 
 /// Writing waits so long for another process that writes to the same file.
@@ -72,8 +70,9 @@ impl SqliteStore {
         };
         // Those for lists and searches are not opened before they are needed.
         let (readers, scanners) = (pool(None)?, Scanners::new(pool(Some(0))?));
+        let wal = Wal::of(&file);
         let reconnect = move || connect_for_writing(&file);
-        let writer = Writer::start(conn, reconnect);
+        let writer = Writer::start(conn, wal, reconnect);
         Ok(Self { readers, scanners, writer, numbering: options.numbering })
     }
 
@@ -128,8 +127,10 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -{CACHE_KIB};"
+             PRAGMA cache_size = -{CACHE_KIB};",
+            wal::LIMIT
         ))?;
         Ok(conn)
     };
@@ -146,70 +147,5 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
             READ_LOCK_TIMEOUT.as_millis()
         ))
         .map_err(diesel::r2d2::Error::QueryError)
-    }
-}
-
-#[async_trait]
-impl TokenRepository for SqliteStore {
-    async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
-        let add = move |conn: &mut SqliteConnection| {
-            let now = Timestamp::now();
-            let expired = queries::unrevoked_token_named(new.name.as_str())
-                .filter(tokens::expires_at.le(now.as_micros()));
-            diesel::update(expired).set(tokens::revoked_at.eq(now.as_micros())).execute(conn)?;
-            if queries::unrevoked_token_named(new.name.as_str()).count().get_result::<i64>(conn)?
-                > 0
-            {
-                return Err(Abort::Refused(AddTokenError::NameTaken));
-            }
-            diesel::insert_into(tokens::table).values(NewTokenRow::new(&new, now)).execute(conn)?;
-            Ok(())
-        };
-        self.writer.run(add).await?
-    }
-
-    async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
-        self.read(|conn| {
-            let rows = queries::unrevoked_tokens().order(tokens::name);
-            rows.select(TokenRow::as_select())
-                .load(conn)?
-                .into_iter()
-                .map(Token::try_from)
-                .collect()
-        })
-    }
-
-    async fn revoke(&self, name: &TokenName) -> Result<bool, RepositoryError> {
-        let name = name.clone();
-        self.write(move |conn| {
-            diesel::update(queries::unrevoked_token_named(name.as_str()))
-                .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
-                .execute(conn)
-                .map(|revoked| revoked > 0)
-        })
-        .await
-    }
-
-    async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
-        self.read(|conn| {
-            at_most_one(
-                queries::unrevoked_token(&digest.0).select(TokenRow::as_select()).get_result(conn),
-            )
-        })
-    }
-
-    async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {
-        let digest = *digest;
-        self.write(move |conn| {
-            diesel::update(queries::token_last_used_before(&digest.0, at.as_micros()))
-                .set(tokens::last_used_at.eq(at.as_micros()))
-                .execute(conn)
-                .map(|_| ())
-        })
-        .await
-    }
-
-    async fn any(&self) -> Result<bool, RepositoryError> {
-        self.read(|conn| queries::any_token().get_result(conn))
     }
 }

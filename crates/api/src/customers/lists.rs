@@ -43,7 +43,7 @@ pub(crate) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;
-    let selection = filters::selection(&query.filters, &caller)?;
+    let selection = filters::selection(&query.filters, caller.scope)?;
     let order = filters::order(&query.sort)?;
     let url = ListUrl::new(settings.public_url.as_ref(), &request, PATH, &query);
     let Some(cursor) = query.cursor() else {

@@ -52,7 +52,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let representation = settings.representation();
     let answer = move |customer: &Customer| representation.created(customer);
-    let key = IdempotencyKey::of(&request, &caller.0, PATH)?;
+    let key = IdempotencyKey::of(&request, &caller.0.principal, PATH)?;
     let new = input.new_customer()?;
     let idempotency = key.map(|key| key.with(fingerprint(&new), answer));
     let write = write(&caller.0, &request_id, None, idempotency);
@@ -221,7 +221,7 @@ pub(crate) async fn restore(
     let precondition = precondition(request.headers(), representation)?;
     let path = IdPath::of(&request, 1);
     let id = path.id().ok_or_else(|| path.not_found())?;
-    let key = IdempotencyKey::of(&request, &caller.0, &format!("{PATH}/{id}/restore"))?;
+    let key = IdempotencyKey::of(&request, &caller.0.principal, &format!("{PATH}/{id}/restore"))?;
     let idempotency = key.map(|key| key.with(empty_fingerprint(), answer));
     let write = write(&caller.0, &request_id, precondition, idempotency);
     let written = customers.restore(id, write).await.map_err(|error| about(&path, error))?;

@@ -9,7 +9,7 @@ use customers_domain::{
 };
 
 use super::FilterTexts;
-use crate::auth::{Caller, insufficient_scope};
+use crate::auth::insufficient_scope;
 use crate::error::{ApiError, in_words};
 use crate::input::Raw;
 use crate::input::lenient::{self, is_integer};
@@ -184,13 +184,13 @@ impl FilteredBy {
 ///
 /// # Errors
 ///
-/// 400 where a filter is unknown or is of the wrong kind, 403 where the caller may not see deleted
-/// customers and asks for them.
-pub(crate) fn selection(texts: &FilterTexts, caller: &Caller) -> Result<Selection, ApiError> {
+/// 400 where a filter is unknown or is of the wrong kind, 403 where deleted customers are asked for by
+/// somebody of a scope that may not see them.
+pub(crate) fn selection(texts: &FilterTexts, scope: Scope) -> Result<Selection, ApiError> {
     let trashed = texts
         .get(FilteredBy::Trashed.name())
         .map_or("", |texts| texts.last().map_or("", |text| trim(text)));
-    if !trashed.is_empty() && !caller.scope.includes(Scope::Write) {
+    if !trashed.is_empty() && !scope.includes(Scope::Write) {
         return Err(insufficient_scope());
     }
     let mut unknown = Vec::new();
@@ -300,13 +300,9 @@ mod tests {
 
     use super::*;
 
-    fn caller(scope: Scope) -> Caller {
-        Caller { scope, principal: "token:1".into(), actor: "test".into() }
-    }
-
     fn read(filters: &[(&str, &str)]) -> Result<Selection, String> {
         let texts = filters.iter().map(|(name, text)| (name.to_string(), vec![text.to_string()]));
-        selection(&texts.collect(), &caller(Scope::Write)).map_err(|error| {
+        selection(&texts.collect(), Scope::Write).map_err(|error| {
             assert_eq!(error.code, Code::InvalidFilter);
             error.message
         })
@@ -408,7 +404,7 @@ mod tests {
     fn deleted_customers_are_not_for_those_who_only_read() {
         let trashed = |text: &str, scope| {
             let texts = [("trashed".to_owned(), vec![text.to_owned()])];
-            selection(&texts.into(), &caller(scope)).map(|selection| selection.trashed)
+            selection(&texts.into(), scope).map(|selection| selection.trashed)
         };
         assert_eq!(trashed("only", Scope::Write).unwrap(), Trashed::Only);
         assert_eq!(trashed("WITH", Scope::Write).unwrap(), Trashed::With);

@@ -11,11 +11,12 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use crate::auth::insufficient_scope;
+use crate::auth::{insufficient_scope, invalid_token, unauthenticated};
 use crate::envelope::uri_too_long;
 use crate::error::{ApiError, field_errors};
 use crate::listing::filters::{unknown_filters, unknown_sorts};
 use crate::listing::invalid_cursor;
+use crate::login::invalid_credentials;
 use crate::problem::Code;
 
 /// A set of failures, by what each is an example of.
@@ -57,6 +58,29 @@ failures! {
     DeleteFailures = together([common(), body(), existing()]);
     /// Of bringing a customer back.
     RestoreFailures = together([common(), body(), existing(), idempotency()]);
+    /// Of logging in.
+    LoginFailures = [
+        ApiError::malformed("The request is not valid UTF-8."),
+        invalid_credentials(),
+        payload_too_large(),
+        uri_too_long(),
+        unsupported_media_type(),
+        ApiError::of_field("password", Rule::Required),
+        ApiError::too_many_requests(60),
+        ApiError::internal(""),
+        unavailable(),
+    ];
+    /// Of logging out.
+    LogoutFailures = [
+        unauthenticated(),
+        invalid_token(),
+        uri_too_long(),
+        ApiError::too_many_requests(60),
+        ApiError::internal(""),
+        unavailable(),
+    ];
+    /// Where nothing but too many requests is wrong.
+    RateLimitFailure = [ApiError::too_many_requests(60)];
     /// Of what needs no token and no database.
     OpenFailures = [uri_too_long(), ApiError::internal("")];
     /// Where the database is needed and nothing else can fail.
@@ -66,9 +90,10 @@ failures! {
 fn common() -> Vec<ApiError> {
     vec![
         ApiError::malformed("The request is not valid UTF-8."),
-        ApiError::new(Code::Unauthenticated, "Unauthenticated."),
-        ApiError::new(Code::InvalidToken, "Unauthenticated."),
+        unauthenticated(),
+        invalid_token(),
         uri_too_long(),
+        ApiError::too_many_requests(60),
         ApiError::new(Code::ServerError, "Server Error"),
         unavailable(),
     ]
@@ -82,19 +107,25 @@ fn not_found() -> ApiError {
     ApiError::not_found("No customer has the account CL000001.")
 }
 
+fn payload_too_large() -> ApiError {
+    ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.")
+}
+
+fn unsupported_media_type() -> ApiError {
+    ApiError::new(Code::UnsupportedMediaType, "Send Content-Type: application/json.")
+}
+
 /// Of every write.
 fn body() -> Vec<ApiError> {
-    let too_large = ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.");
-    vec![insufficient_scope(), too_large]
+    vec![insufficient_scope(), payload_too_large()]
 }
 
 /// Of every write that takes parameters.
 fn parameters() -> Vec<ApiError> {
     let nameless = NewCustomer { brand_id: 0, ..NewCustomer::default() };
     let errors = nameless.check().err().map(|violations| field_errors(&violations));
-    let unsupported = "Send Content-Type: application/json.";
     let mut examples = body();
-    examples.push(ApiError::new(Code::UnsupportedMediaType, unsupported));
+    examples.push(unsupported_media_type());
     examples.push(ApiError::validation(errors.unwrap_or_default()));
     examples
 }
@@ -153,7 +184,7 @@ fn failure(status: u16, examples: &[&ApiError]) -> Response {
         401 | 403 => {
             Some(("WWW-Authenticate", "What is wrong with the token (RFC 6750 §3).", text))
         }
-        409 | 503 if examples.iter().any(|example| example.code.is_passing()) => {
+        409 | 429 | 503 if examples.iter().any(|example| example.retry_after.is_some()) => {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer);
             Some(("Retry-After", "Seconds to wait before the next try.", seconds))
         }

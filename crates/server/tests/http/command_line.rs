@@ -94,6 +94,9 @@ async fn the_help_teaches_every_setting(home: Home) {
         "BIND",
         "RUST_LOG",
         "LOG_FORMAT",
+        "LOGIN_TOKEN_TTL",
+        "RATE_LIMIT",
+        "TRUSTED_PROXIES",
         "--first-token",
     ] {
         assert!(help.contains(setting), "{setting} is missing in {help}");

@@ -1,5 +1,6 @@
 //! The calls as the documentation tells people to make them, made by the programs that they use.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -131,15 +132,53 @@ async fn the_samples_of_the_readme_work(server: TestServer) {
             // The end of a block.
             _ => continue,
         };
-        let output = Command::new(program).arg(&file).output().expect(program);
+        let folder = Path::new(env!("CARGO_BIN_EXE_customers")).parent().expect("a folder");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = [folder.to_owned()].into_iter().chain(std::env::split_paths(&path));
+        let output = Command::new(program)
+            .arg(&file)
+            .current_dir(server.home.folder())
+            .env("PATH", std::env::join_paths(path).expect("a search path"))
+            .env("DATABASE_URL", server.home.database.url())
+            .output()
+            .expect(program);
         let printed = String::from_utf8(output.stdout).expect("UTF-8");
-        for customer in serde_json::Deserializer::from_str(&printed).into_iter::<Value>() {
-            let customer = customer.unwrap_or_else(|error| panic!("{error} in {printed}"));
-            assert_eq!(customer["name"], "Société", "{sample}");
-            ran.push(program);
+        // What commands say of themselves stands in front.
+        let json = printed.find('{').map_or("", |start| &printed[start..]);
+        for answer in serde_json::Deserializer::from_str(json).into_iter::<Value>() {
+            let answer = answer.unwrap_or_else(|error| panic!("{error} in {printed}"));
+            ran.push((program, what(&answer).unwrap_or_else(|| panic!("{answer} of {sample}"))));
         }
     }
-    assert_eq!(ran, ["sh", "php", "python3", "sh", "sh"]);
+    let expected = [
+        ("sh", "customer"),
+        ("php", "customer"),
+        ("python3", "customer"),
+        ("sh", "customer"),
+        ("sh", "customer"),
+        ("sh", "list"),
+        ("sh", "list"),
+        ("sh", "customer"),
+        ("sh", "customer"),
+        ("sh", "history"),
+        ("sh", "login"),
+    ];
+    assert_eq!(ran, expected);
+}
+
+/// What it is that a sample of the README was answered.
+fn what(answer: &Value) -> Option<&'static str> {
+    if answer["name"] == "Société" {
+        Some("customer")
+    } else if answer["data"][0]["name"] == "Société" {
+        Some("list")
+    } else if answer["data"][0]["action"] == "restored" {
+        Some("history")
+    } else if answer["user"]["name"] == "Zoé Martin" {
+        Some("login")
+    } else {
+        None
+    }
 }
 
 /// Runs a program that prints the body of an answer and, on a line of its own, its status.

@@ -1,8 +1,10 @@
 //! What is answered when the database is away or broken, and that it heals.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::database::Connection;
+use crate::support::load::{Load, assert_kept_once};
 use crate::support::{TestServer, until};
 
 cases! {
@@ -10,7 +12,7 @@ cases! {
         a_missing_column_is_a_server_error_that_says_nothing,
         a_database_that_lacks_something_is_not_ready,
     ]
-    sqlite: [a_locked_file_makes_writes_wait_and_then_refuses_them]
+    sqlite: [a_file_that_another_process_locks_is_waited_for_and_then_refused]
     postgres: [a_database_that_is_away_is_unavailable_and_comes_back]
 }
 
@@ -54,22 +56,40 @@ async fn a_database_that_lacks_something_is_not_ready(server: TestServer) {
     server.get("/health/ready").await.expect(503);
 }
 
-async fn a_locked_file_makes_writes_wait_and_then_refuses_them(server: TestServer) {
-    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
-    let Connection::Sqlite(mut other) = server.home.database.connect() else { unreachable!() };
-    use diesel::connection::SimpleConnection;
-    other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
-    let answer = server.post("/api/v1/customers?name=B").await;
-    assert_eq!(answer.expect(503)["code"], "unavailable");
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    // Reading needs no lock.
-    assert_eq!(server.get(&format!("/api/v1/customers/{id}")).await.status, 200);
+async fn a_file_that_another_process_locks_is_waited_for_and_then_refused(server: TestServer) {
+    let mut other = server.home.database.connect();
+    let read = async || {
+        for customer in ["CL000001", "cl000002"] {
+            server.get(&format!("/api/v1/customerAccounts/{customer}")).await.expect(200);
+        }
+        server.get("/health/ready").await.expect(200);
+    };
+    for name in ["A", "B"] {
+        server.create(&json!({ "name": name })).await;
+    }
+    let load = Load::start(&server.client, 8);
+    for _ in 0..3 {
+        load.until_created(20).await;
+        other.execute("BEGIN IMMEDIATE");
+        // Reading needs no lock.
+        read().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        other.execute("COMMIT");
+    }
+    let waited = load.stop().await;
+    assert_eq!(waited.refused, 0);
 
-    let waiting = tokio::spawn(server.post("/api/v1/customers?name=C").into_future());
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    other.batch_execute("COMMIT").expect("the end of the lock");
-    assert_eq!(waiting.await.expect("no panic").status, 201);
-    assert_eq!(server.home.database.count("customers"), 2);
+    let load = Load::start(&server.client, 8);
+    load.until_created(20).await;
+    other.execute("BEGIN EXCLUSIVE");
+    read().await;
+    load.until_refused(8).await;
+    read().await;
+    other.execute("COMMIT");
+    load.until_created(20).await;
+    let mut all = load.stop().await;
+    all += waited;
+    assert_kept_once(&server.home.database, &all.created);
 }
 
 async fn a_database_that_is_away_is_unavailable_and_comes_back(server: TestServer) {

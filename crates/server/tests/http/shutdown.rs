@@ -12,7 +12,6 @@ cases! {
         requests_under_way_are_answered_before_it_ends,
         idle_connections_do_not_hold_it_up,
         a_second_signal_ends_it_at_once,
-        what_was_answered_survives_a_crash,
     ]
     sqlite: [a_copy_that_was_made_while_it_was_written_to_can_take_its_place]
 }
@@ -120,30 +119,4 @@ async fn a_copy_that_was_made_while_it_was_written_to_can_take_its_place(mut ser
     assert!((2..=201).contains(&kept), "{kept}");
     let next = server.create(&json!({ "name": "after" })).await;
     assert_eq!(next["id"], kept + 1);
-}
-
-async fn what_was_answered_survives_a_crash(mut server: TestServer) {
-    let mut answered = Vec::new();
-    for round in 0..3 {
-        let mut calls = JoinSet::new();
-        for number in 0..100 {
-            let body = json!({ "name": format!("{round}-{number}") });
-            calls.spawn(server.post("/api/v1/customers").json(&body).attempt());
-        }
-        // In the middle of them.
-        for _ in 0..30 {
-            if let Ok(answer) = calls.join_next().await.expect("a task").expect("no panic") {
-                answered.push(answer.expect(201));
-            }
-        }
-        server.crash_and_restart();
-        for customer in calls.join_all().await.into_iter().flatten() {
-            answered.push(customer.expect(201));
-        }
-    }
-    assert!(answered.len() >= 90, "{}", answered.len());
-    for customer in &answered {
-        let found = server.get(&format!("/api/v1/customers/{}", customer["id"])).await.expect(200);
-        assert_eq!(&found, customer);
-    }
 }

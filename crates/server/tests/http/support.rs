@@ -2,7 +2,10 @@
 //! OpenAPI document, and a plain socket.
 
 mod client;
+pub mod cluster;
 mod contract;
+pub mod disk;
+pub mod load;
 mod program;
 mod socket;
 

@@ -34,6 +34,26 @@ const ATTEMPTS: u32 = 10;
 /// hundreds of connections to it.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long libpq waits for a host that says nothing, which by itself it does for minutes: 2 seconds
+/// for a connection, less than a request waits, after which it tries the next host; and 10 to 20
+/// seconds for one that went away without a word. What the URL says of these wins.
+const TIME_LIMITS: &str = "connect_timeout=2&tcp_user_timeout=10000&keepalives_idle=10\
+                           &keepalives_interval=5&keepalives_count=2";
+
+/// The URL with [`TIME_LIMITS`] before its own parameters, of which libpq takes the last.
+pub(super) fn with_time_limits(url: &str) -> String {
+    let scheme = url.find("://").map_or(0, |at| at + "://".len());
+    // A password may hold a question mark: libpq looks for its end first, and so must this.
+    let login = match url[scheme..].find(['@', '/']) {
+        Some(at) if url[scheme + at..].starts_with('@') => scheme + at,
+        _ => scheme,
+    };
+    match url[login..].find('?').map(|at| login + at) {
+        Some(at) => format!("{}?{TIME_LIMITS}&{}", &url[..at], &url[at + 1..]),
+        None => format!("{url}?{TIME_LIMITS}"),
+    }
+}
+
 pub(super) struct Connections {
     pool: Pool<Manager>,
     /// One permit for each connection, so that waiting takes no thread.
@@ -171,5 +191,25 @@ impl ManageConnection for Manager {
 
     fn has_broken(&self, conn: &mut Connection) -> bool {
         conn.is_away || std::thread::panicking() || conn.inner.is_broken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_limits_come_before_the_parameters_of_the_url() {
+        for (url, limited) in [
+            ("postgres://h/db", "postgres://h/db?"),
+            ("postgresql://u:p@h1:1,[::1]:2", "postgresql://u:p@h1:1,[::1]:2?"),
+            (
+                "postgres://u:w?y@h/db?sslmode=require&x=@/",
+                "postgres://u:w?y@h/db?&sslmode=require&x=@/",
+            ),
+            ("postgres:///db?host=/run/p&user=a@b", "postgres:///db?&host=/run/p&user=a@b"),
+        ] {
+            assert_eq!(with_time_limits(url).replace(TIME_LIMITS, ""), limited);
+        }
     }
 }

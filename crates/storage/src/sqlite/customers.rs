@@ -153,7 +153,7 @@ impl CustomerRepository for SqliteStore {
         let ready = self.read(|conn| {
             queries::nobody().select(CustomerRow::as_select()).load(conn)?;
             queries::nobodys_keys().get_results::<i64>(conn)?;
-            queries::any_token().get_result::<bool>(conn)?;
+            queries::tokens::any().get_result::<bool>(conn)?;
             migrations::is_current_sqlite(conn)
         });
         match ready {

@@ -6,10 +6,13 @@ use std::thread::JoinHandle;
 
 use customers_domain::RepositoryError;
 use diesel::prelude::*;
+use diesel::r2d2::R2D2Connection;
+use diesel::result::Error;
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::deferred::Deferred;
+use super::wal::Wal;
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
 
 /// The most writes that wait; one more is turned away.
@@ -27,15 +30,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on its connection, which is opened anew should a write panic.
+    /// Starts the thread on its connection, which is opened anew should it be left in the middle of
+    /// a transaction.
     pub fn start(
         conn: SqliteConnection,
+        wal: Wal,
         reconnect: impl Fn() -> Result<SqliteConnection, OpenError> + Send + 'static,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write(jobs, conn, reconnect))
+            .spawn(move || write(jobs, conn, wal, reconnect))
             .expect("a thread for writing");
         Self { queue: Some(queue), thread: Some(thread) }
     }
@@ -106,14 +111,21 @@ where
     E: Send,
 {
     fn attempt(&mut self, conn: &mut SqliteConnection, deferred: &mut Deferred) -> QueryResult<()> {
+        let mut cause = None;
         let mut own = Deferred::default();
-        self.outcome = match conn.transaction(|conn| (self.work)(conn, &mut own)) {
+        let done = conn.transaction(|conn| {
+            (self.work)(conn, &mut own).map_err(|abort| match abort {
+                Abort::Refused(refusal) => Abort::Refused(refusal),
+                Abort::Failed(error) => Abort::Failed(keep(&mut cause, error)),
+            })
+        });
+        self.outcome = match done {
             Ok(done) => {
                 deferred.add(own);
                 Some(Ok(done))
             }
             Err(Abort::Refused(refusal)) => Some(Err(refusal)),
-            Err(Abort::Failed(error)) => return Err(error),
+            Err(Abort::Failed(error)) => return Err(cause.unwrap_or(error)),
         };
         Ok(())
     }
@@ -129,18 +141,23 @@ where
 fn write(
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     mut conn: SqliteConnection,
+    mut wal: Wal,
     reconnect: impl Fn() -> Result<SqliteConnection, OpenError>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
-        let done = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs)));
-        if done.is_err() {
-            // The jobs that were not answered are dropped, which tells those who wait for them.
-            group.clear();
+        // A panic is in the log, and the jobs that were not answered are dropped, which tells those
+        // who wait for them.
+        let _ = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs)));
+        group.clear();
+        if conn.is_broken() {
             match reconnect() {
                 Ok(fresh) => conn = fresh,
+                // The next group fails, and tries again.
                 Err(error) => log::error!("the writer cannot open the database again: {error}"),
             }
+        } else {
+            wal.keep_short(&mut conn);
         }
     }
 }
@@ -154,35 +171,82 @@ fn commit(
     group: &mut Vec<Box<dyn Job>>,
     behind: &mut mpsc::Receiver<Box<dyn Job>>,
 ) {
-    let together = conn.immediate_transaction(|conn| {
-        let mut deferred = Deferred::default();
-        group.iter_mut().try_for_each(|job| job.attempt(conn, &mut deferred))?;
-        deferred.apply(conn)
-    });
-    match together {
+    match attempt(conn, group) {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
-        Err(error) if is_locked(&error) => {
-            // Nothing was begun. Waiting again, for each job or for each group behind this one,
-            // would keep the last of a full queue for minutes.
-            while let Ok(job) = behind.try_recv() {
-                group.push(job);
-            }
-            group.drain(..).for_each(|job| job.answer(Err(unavailable(error.to_string()))));
-        }
-        Err(_) if group.len() > 1 => {
-            for mut job in group.drain(..) {
-                let alone = conn.immediate_transaction(|conn| {
-                    let mut deferred = Deferred::default();
-                    job.attempt(conn, &mut deferred)?;
-                    deferred.apply(conn)
-                });
-                job.answer(alone.map_err(from_sqlite));
+        Err(error) if is_locked(&error) => turn_away(group, behind, &error),
+        Err(_) => {
+            while !group.is_empty() {
+                let alone = attempt(conn, &mut group[..1]);
+                match alone {
+                    Err(error) if is_locked(&error) => return turn_away(group, behind, &error),
+                    alone => group.remove(0).answer(alone.map_err(from_sqlite)),
+                }
             }
         }
-        Err(error) => {
-            if let Some(job) = group.pop() {
-                job.answer(Err(from_sqlite(error)));
-            }
+    }
+}
+
+/// Does the jobs in one transaction.
+fn attempt(conn: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+    let mut cause = None;
+    conn.immediate_transaction(|conn| {
+        let mut deferred = Deferred::default();
+        jobs.iter_mut()
+            .try_for_each(|job| job.attempt(conn, &mut deferred))
+            .and_then(|()| deferred.apply(conn))
+            .map_err(|error| keep(&mut cause, error))
+    })
+    .map_err(|error| cause.unwrap_or(error))
+}
+
+/// Keeps an error that undoes a transaction. diesel would rather tell why the ROLLBACK failed, as it
+/// does where SQLite has already rolled back by itself.
+fn keep(cause: &mut Option<Error>, error: Error) -> Error {
+    *cause = Some(error);
+    Error::RollbackTransaction
+}
+
+/// Answers all that wait, too, when another process does not let go of the file: nothing was begun,
+/// and waiting again, for each job or for each group, would keep the last of a full queue for
+/// minutes.
+fn turn_away(
+    group: &mut Vec<Box<dyn Job>>,
+    behind: &mut mpsc::Receiver<Box<dyn Job>>,
+    locked: &Error,
+) {
+    while let Ok(job) = behind.try_recv() {
+        group.push(job);
+    }
+    group.drain(..).for_each(|job| job.answer(Err(unavailable(locked.to_string()))));
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::sql_types::Text;
+
+    use super::super::connect_for_writing;
+    use super::*;
+
+    /// No killed process shows whether a commit has reached the disk, only a power cut does.
+    #[test]
+    fn a_commit_is_flushed_to_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = connect_for_writing(folder.path().join("c.db").to_str().unwrap()).unwrap();
+        #[derive(QueryableByName)]
+        struct Setting {
+            #[diesel(sql_type = Text)]
+            value: String,
         }
+        let settings: Vec<Setting> = diesel::sql_query(
+            "SELECT CAST(synchronous AS TEXT) AS value FROM pragma_synchronous
+             UNION ALL SELECT journal_mode FROM pragma_journal_mode",
+        )
+        .load(&mut conn)
+        .unwrap();
+        let full = "2";
+        assert_eq!(
+            settings.iter().map(|setting| &*setting.value).collect::<Vec<_>>(),
+            [full, "wal"]
+        );
     }
 }

@@ -62,6 +62,26 @@ async fn writes_fail_one_by_one_when_their_transaction_fails(database: TestDatab
     assert_eq!(database.count("customers"), 54);
 }
 
+/// SQLite rolls back by itself where a page cannot be read or written; what is told is still the
+/// reason.
+async fn a_failure_that_ends_the_transaction_is_told_as_it_is(database: TestDatabase) {
+    let store = open(&database);
+    database.execute(
+        "CREATE TRIGGER broken BEFORE INSERT ON customers WHEN NEW.name = 'broken'
+         BEGIN SELECT RAISE(ROLLBACK, 'disk I/O error'); END",
+    );
+    for _ in 0..3 {
+        let creates = ["broken", "welcome", "broken"].map(|name| store.create(named(name)));
+        for (name, created) in ["broken", "welcome", "broken"].iter().zip(join_all(creates).await) {
+            match *name {
+                "broken" => assert_unavailable(created),
+                _ => assert!(created.is_ok(), "{created:?}"),
+            }
+        }
+    }
+    assert_eq!(database.count("customers"), 3);
+}
+
 async fn a_short_lock_is_waited_for(database: TestDatabase) {
     let store = open(&database);
     let mut other = database.connect();
@@ -296,6 +316,7 @@ cases! {
         writes_fail_one_by_one_when_their_transaction_fails,
     ]
     sqlite: [
+        a_failure_that_ends_the_transaction_is_told_as_it_is,
         a_short_lock_is_waited_for,
         a_long_lock_makes_writes_unavailable_and_no_reads,
     ]

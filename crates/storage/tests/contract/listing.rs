@@ -133,6 +133,28 @@ async fn a_filter_lets_those_pass_that_match(database: TestDatabase) {
     }
 }
 
+/// As many as the API lets through, of the longest.
+async fn a_filter_takes_a_thousand_values(database: TestDatabase) {
+    let store = open(&database);
+    let new = NewCustomer { phone: Some("3900".into()), ..named("name 999") };
+    store.create(new).await.unwrap();
+    let number = |number: u64| PhoneDigits::of(&format!("{}", 10_u64.pow(19) + number)).unwrap();
+    let type_ = Filter::Attribute {
+        attribute: Attribute::named("type").unwrap(),
+        any_of: (0..1000).map(|number| Value::Text(number.to_string().into())).collect(),
+    };
+    let names = Filter::Name((0..1000).map(|number| format!("name {number}")).collect());
+    let ids = (1..=1000).filter_map(customers_domain::CustomerId::new).collect();
+    for (filters, total) in [
+        (vec![Filter::Phone((0..1000).map(number).collect())], 0),
+        (vec![names.clone(), Filter::Id(ids)], 1),
+        (vec![names, type_, Filter::Phone((0..1000).map(number).collect())], 0),
+    ] {
+        let selection = Selection { filters, ..Selection::default() };
+        assert_eq!(list(&store, selection).await.1, total);
+    }
+}
+
 async fn times_are_ranges(database: TestDatabase) {
     let store = open(&database);
     let first = store.create(named("a")).await.unwrap();
@@ -236,6 +258,7 @@ cases! {
         a_page_is_a_part_of_the_order,
         the_total_counts_what_is_shown,
         a_filter_lets_those_pass_that_match,
+        a_filter_takes_a_thousand_values,
         times_are_ranges,
         a_filter_by_term_takes_what_a_search_finds,
         a_walk_passes_every_customer_once,

@@ -5,7 +5,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use customers_domain::token::AddTokenError;
+use customers_domain::Timestamp;
+use customers_domain::password::PasswordHash;
+use customers_domain::token::{AddTokenError, Scope, TokenDigest};
+use customers_domain::user::{AddUserError, EmailKey, NewLogin, NewUser};
 
 use crate::Create as _;
 use crate::database::TestDatabase;
@@ -52,12 +55,42 @@ async fn a_token_whose_answer_is_lost_is_added(database: TestDatabase) {
     }
 }
 
+async fn a_user_whose_answer_is_lost_is_added(database: TestDatabase) {
+    let proxy = Proxy::start(&database.url());
+    let store = try_open(&proxy.url).unwrap();
+    let user = |hash: &str| NewUser {
+        email: "zoe@example.com".parse().unwrap(),
+        name: "Zoe".parse().unwrap(),
+        scope: Scope::Write,
+        password: PasswordHash::new(hash.to_owned()),
+    };
+    store.users.list().await.unwrap();
+    proxy.lose("INSERT 0 1");
+    store.users.add(user("hash")).await.unwrap();
+    proxy.assert_lost();
+    let refused = store.users.add(user("another hash")).await;
+    assert!(matches!(refused, Err(AddUserError::EmailTaken)), "{refused:?}");
+
+    let key = EmailKey::of("zoe@example.com").unwrap();
+    let (zoe, password) = store.users.find_by_email(&key).await.unwrap().unwrap();
+    for (number, answer) in (0..).zip(["BEGIN", "SELECT 1", "INSERT 0 1", "COMMIT"]) {
+        let digest = TokenDigest([number; 32]);
+        let expires_at = Timestamp::now();
+        let login = NewLogin { user: zoe.id, password: password.clone(), digest, expires_at };
+        proxy.lose(answer);
+        assert!(store.users.log_in(login).await.unwrap());
+        proxy.assert_lost();
+        assert!(store.tokens.find_by_digest(&digest).await.unwrap().is_some());
+    }
+}
+
 cases! {
     both: []
     postgres: [
         a_create_whose_answer_is_lost_is_done_once,
         a_search_whose_answer_is_lost_is_done_again,
         a_token_whose_answer_is_lost_is_added,
+        a_user_whose_answer_is_lost_is_added,
     ]
 }
 

@@ -44,6 +44,8 @@ mod opening;
 mod races;
 mod searching;
 mod tokens;
+mod users;
+mod write_ahead_log;
 
 fn try_open(url: &str) -> Result<Store, OpenError> {
     let options =

@@ -4,7 +4,8 @@ use std::sync::Barrier;
 
 use customers_domain::search::SearchTerm;
 use customers_domain::selection::{Filter, Listing, Order, Page, Selection};
-use customers_domain::{Attribute, Value};
+use customers_domain::token::NewToken;
+use customers_domain::{Attribute, Timestamp, Value};
 use customers_storage::{OpenError, Store};
 
 use crate::Create as _;
@@ -127,6 +128,30 @@ async fn many_processes_may_make_many_keys_anew_at_once(database: TestDatabase) 
     }
     assert_eq!(indexes(), before);
     assert!(before.len() > 20, "{before:#?}");
+
+async fn tokens_outlive_the_change_that_brought_users(database: TestDatabase) {
+    let store = open(&database);
+    let expires_at = Some(Timestamp::now());
+    store.tokens.add(NewToken { expires_at, ..token("ERP", 1) }).await.unwrap();
+    store.tokens.add(token("PBX", 2)).await.unwrap();
+    store.tokens.used(&token("PBX", 2).digest, Timestamp::now()).await.unwrap();
+    store.tokens.add(token("revoked", 3)).await.unwrap();
+    store.tokens.revoke(&"revoked".parse().unwrap()).await.unwrap();
+    let before = store.tokens.list().await.unwrap();
+    drop(store);
+    database.execute(match database.url().starts_with("sqlite:") {
+        true => {
+            include_str!("../../../../migrations/sqlite/2026-11-25-000001_create_users/down.sql")
+        }
+        false => {
+            include_str!("../../../../migrations/postgres/2026-11-25-000001_create_users/down.sql")
+        }
+    });
+    database.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261125000001'");
+    let store = open(&database);
+    assert_eq!(store.tokens.list().await.unwrap(), before);
+    assert_eq!(before.len(), 2);
+    assert_eq!(database.count("tokens WHERE revoked_at IS NOT NULL"), 1);
 }
 
 /// As when a server starts while others are stopping: on SQLite, the last one to close a file
@@ -225,6 +250,17 @@ async fn a_server_that_does_not_let_us_in_is_told_without_the_password(database:
     }
 }
 
+/// As one that is cut off: it takes connections, or seems to, and says nothing.
+async fn a_host_that_says_nothing_is_passed_over(database: TestDatabase) {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = database.url();
+    let (login, server) = url.rsplit_once('@').unwrap();
+    let hosts = format!("{},{server}", silent.local_addr().unwrap());
+    let store = try_open(&format!("{login}@{hosts}?target_session_attrs=read-write")).unwrap();
+    store.customers.ready().await.unwrap();
+    store.create(named("Aurora")).await.unwrap();
+}
+
 /// So that the role of a server in production need not own the tables.
 async fn a_migrated_database_is_opened_by_a_role_that_may_only_use_it(database: TestDatabase) {
     drop(open(&database));
@@ -250,6 +286,8 @@ cases! {
         many_processes_may_open_a_fresh_database_at_once,
         many_processes_may_bring_a_database_up_to_date_at_once,
         many_processes_may_make_many_keys_anew_at_once,
+
+        tokens_outlive_the_change_that_brought_users,
         a_database_may_be_opened_while_others_close_it,
         a_database_of_a_newer_version_is_refused,
     ]
@@ -265,6 +303,7 @@ cases! {
         many_processes_may_make_the_first_table_at_once,
         a_database_without_utf8_is_refused,
         a_server_that_does_not_let_us_in_is_told_without_the_password,
+        a_host_that_says_nothing_is_passed_over,
         a_migrated_database_is_opened_by_a_role_that_may_only_use_it,
     ]
 }

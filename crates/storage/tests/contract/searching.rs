@@ -152,6 +152,17 @@ async fn short_words_match_beginnings_and_narrow_what_longer_ones_find(database:
     }
 }
 
+async fn a_term_may_have_many_words(database: TestDatabase) {
+    let store = open(&database);
+    store.create(named(&"a ".repeat(127))).await.unwrap();
+    store.create(named(&"1 ".repeat(127))).await.unwrap();
+    store.create(named(&"abc ".repeat(63))).await.unwrap();
+    for (term, found) in [("a ", "1 3"), ("1 ", "2"), ("abc ", "3"), ("(1) ", "")] {
+        let term = term.repeat(255 / term.len());
+        assert_eq!(search(&store, &term).await, found, "{term}");
+    }
+}
+
 async fn a_change_is_found_by_the_next_search(database: TestDatabase) {
     let store = open(&database);
     let customer = store.create(named("Before")).await.unwrap();
@@ -180,6 +191,7 @@ cases! {
         every_searched_attribute_is_looked_into,
         every_character_is_taken_as_it_is,
         short_words_match_beginnings_and_narrow_what_longer_ones_find,
+        a_term_may_have_many_words,
         a_change_is_found_by_the_next_search,
     ]
 }

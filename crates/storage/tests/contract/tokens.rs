@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use customers_domain::Timestamp;
-use customers_domain::token::{AddTokenError, NewToken, Scope, Token, TokenDigest, TokenName};
+use customers_domain::token::{AddTokenError, NewToken, Scope, Token, TokenDigest};
+use customers_domain::{Name, Timestamp};
 use futures_util::future::join_all;
 
 use crate::database::TestDatabase;
@@ -23,6 +23,7 @@ async fn an_added_token_is_found_by_its_digest(database: TestDatabase) {
         assert!((before..=Timestamp::now()).contains(&found.created_at));
         let expected = Token {
             name: new.name.clone(),
+            user: None,
             scope: Scope::Read,
             created_at: found.created_at,
             expires_at,
@@ -183,6 +184,6 @@ fn digest(digest: u8) -> TokenDigest {
     TokenDigest([digest; 32])
 }
 
-fn name(name: &str) -> TokenName {
+fn name(name: &str) -> Name {
     name.parse().unwrap()
 }

@@ -19,6 +19,8 @@ enum Kind {
     Sqlite(tempfile::TempDir),
     /// By its name.
     Postgres(String),
+    /// By its URL.
+    Elsewhere(String),
 }
 
 impl TestDatabase {
@@ -43,9 +45,15 @@ impl TestDatabase {
         Self(Kind::Postgres(name))
     }
 
+    /// A database of another PostgreSQL server, which is dropped with that.
+    pub fn at(url: &str) -> Self {
+        Self(Kind::Elsewhere(url.to_owned()))
+    }
+
     /// What the service is given to open it.
     pub fn url(&self) -> String {
         match &self.0 {
+            Kind::Elsewhere(url) => url.clone(),
             Kind::Sqlite(_) => format!("sqlite://{}", self.path().display()),
             Kind::Postgres(name) => postgres_url(name),
         }
@@ -55,7 +63,7 @@ impl TestDatabase {
     pub fn path(&self) -> PathBuf {
         match &self.0 {
             Kind::Sqlite(folder) => folder.path().join("customers.db"),
-            Kind::Postgres(_) => panic!("a PostgreSQL database has no path"),
+            _ => panic!("a PostgreSQL database has no path"),
         }
     }
 
@@ -69,8 +77,8 @@ impl TestDatabase {
                 conn.batch_execute("PRAGMA busy_timeout = 10000").expect("a busy timeout");
                 Connection::Sqlite(conn)
             }
-            Kind::Postgres(name) => Connection::Postgres(
-                PgConnection::establish(&postgres_url(name)).expect("a connection to the server"),
+            _ => Connection::Postgres(
+                PgConnection::establish(&self.url()).expect("a connection to the server"),
             ),
         }
     }
@@ -106,8 +114,8 @@ impl TestDatabase {
 
     fn name(&self) -> &str {
         match &self.0 {
-            Kind::Sqlite(_) => panic!("an SQLite database is on no server"),
             Kind::Postgres(name) => name,
+            _ => panic!("not a database of the server of TEST_POSTGRES_URL"),
         }
     }
 }
@@ -164,7 +172,8 @@ impl Connection {
     }
 }
 
-fn server_url() -> String {
+/// The server of the tests, which is not for them alone.
+pub fn server_url() -> String {
     std::env::var("TEST_POSTGRES_URL").expect(
         "TEST_POSTGRES_URL: these tests need PostgreSQL; run `make test`, which starts a private one",
     )

@@ -55,7 +55,8 @@ impl Document {
         let operation = item.map(|item| &item[method]).filter(|operation| operation.is_object());
         let Some(operation) = operation else {
             // Who shows no token is not even told that there is nothing.
-            let possible: &[u16] = if item.is_some() { &[401, 405, 414] } else { &[401, 404, 414] };
+            let possible: &[u16] =
+                if item.is_some() { &[401, 405, 414, 429] } else { &[401, 404, 414, 429] };
             ensure(possible.contains(&answer.status), || {
                 format!("{} where the document knows no operation", answer.status)
             })?;
@@ -164,7 +165,7 @@ fn check_headers(method: &str, path: &str, answer: &Answer) -> Result<(), String
     }
     let named = |name: &str| answer.header(name).is_some();
     ensure(named("www-authenticate") == matches!(status, 401 | 403), || "a challenge".into())?;
-    let is_passing = status == 503
+    let is_passing = matches!(status, 429 | 503)
         || (status == 409 && answer.text().contains(r#""code":"idempotency_in_progress""#));
     ensure(named("retry-after") == is_passing, || "Retry-After".into())?;
     let is_tagged = is_single(method, path, status) && method != "PUT";

@@ -1,6 +1,6 @@
 //! The program as a process.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -53,6 +53,13 @@ impl Home {
         run(self.command().args(arguments))
     }
 
+    /// Runs a command to its end that is given something to read.
+    pub fn run_reading(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        let mut stdin = tempfile::tempfile().expect("a file to read");
+        stdin.write_all(input).and_then(|()| stdin.rewind()).expect("something to read");
+        run(self.command().args(arguments).stdin(stdin))
+    }
+
     /// Runs a command that must work; what it prints.
     #[track_caller]
     pub fn run_well(&self, arguments: &[&str]) -> String {
@@ -66,6 +73,15 @@ impl Home {
     pub fn token(&self, arguments: &[&str]) -> String {
         let stdout = self.run_well(&[&["token", "create"], arguments].concat());
         stdout.lines().last().expect("a last line").to_owned()
+    }
+
+    /// Makes a user, who is called by the first half of the address.
+    #[track_caller]
+    pub fn user(&self, email: &str, password: &str) {
+        let name = email.split('@').next().expect("a first half");
+        let arguments = ["user", "create", "--email", email, "--name", name, "--password-stdin"];
+        let ran = self.run_reading(&arguments, password.as_bytes());
+        assert_eq!(ran.code, 0, "{ran:?}");
     }
 
     /// Starts a server on a free port and waits until it listens.
@@ -138,6 +154,20 @@ impl Program {
     #[track_caller]
     pub fn wait_for_log(&self, is_it: impl Fn(&str) -> bool) -> String {
         self.stderr.wait_for(is_it)
+    }
+
+    /// The most memory that it has had in use so far, in MiB (Linux's VmHWM).
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("a number of KiB") / 1024
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name.

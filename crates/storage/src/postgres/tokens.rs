@@ -1,0 +1,130 @@
+//! Tokens in PostgreSQL.
+
+use async_trait::async_trait;
+use customers_domain::token::{AddTokenError, NewToken, Token, TokenDigest, TokenRepository};
+use customers_domain::{Name, RepositoryError, Timestamp};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+
+use super::PostgresStore;
+use crate::error::Abort;
+use crate::queries::{self, tokens::SWEPT_AT_ONCE};
+use crate::row::{NamedTokenRow, NewTokenRow, TokenRow, at_most_one};
+use crate::schema::{tokens, users};
+
+#[async_trait]
+impl TokenRepository for PostgresStore {
+    async fn add(&self, new: NewToken) -> Result<(), AddTokenError> {
+        let mut again = false;
+        let add = move |conn: &mut PgConnection| {
+            let again = std::mem::replace(&mut again, true);
+            let now = Timestamp::now();
+            conn.transaction(|conn| {
+                let expired = queries::tokens::unrevoked_named(new.name.as_str())
+                    .filter(tokens::expires_at.le(now.as_micros()));
+                diesel::update(expired)
+                    .set(tokens::revoked_at.eq(now.as_micros()))
+                    .execute(conn)?;
+                diesel::insert_into(tokens::table)
+                    .values(NewTokenRow::new(&new, now))
+                    .execute(conn)
+                    .map(|_| ())
+            })
+            .or_else(|error| match error {
+                // The digest of 256 random bits is nobody else's: it is the name. The token that
+                // has it may be this one, if its commit was not heard of.
+                Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+                    if again && find(conn, &new.digest)?.is_some() {
+                        return Ok(());
+                    }
+                    Err(Abort::Refused(AddTokenError::NameTaken))
+                }
+                error => Err(Abort::Failed(error)),
+            })
+        };
+        self.connections.run(add).await?
+    }
+
+    async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
+        self.connections
+            .query(|conn| {
+                let rows = queries::tokens::listed().select(TokenRow::as_select()).load(conn)?;
+                rows.into_iter().map(|row| Token::try_from(NamedTokenRow(row, None))).collect()
+            })
+            .await
+    }
+
+    async fn revoke(&self, name: &Name) -> Result<bool, RepositoryError> {
+        let name = name.clone();
+        self.connections
+            .query(move |conn| {
+                diesel::update(queries::tokens::unrevoked_named(name.as_str()))
+                    .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
+                    .execute(conn)
+                    .map(|revoked| revoked > 0)
+            })
+            .await
+    }
+
+    async fn revoke_by_digest(&self, digest: &TokenDigest) -> Result<(), RepositoryError> {
+        let digest = *digest;
+        self.connections
+            .query(move |conn| {
+                diesel::update(queries::tokens::unrevoked_of_digest(&digest.0))
+                    .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
+                    .execute(conn)
+                    .map(|_| ())
+            })
+            .await
+    }
+
+    async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
+        let digest = *digest;
+        self.connections.query(move |conn| find(conn, &digest)).await
+    }
+
+    async fn used(&self, digest: &TokenDigest, at: Timestamp) -> Result<(), RepositoryError> {
+        let digest = *digest;
+        self.connections
+            .query(move |conn| {
+                diesel::update(queries::tokens::last_used_before(&digest.0, at.as_micros()))
+                    .set(tokens::last_used_at.eq(at.as_micros()))
+                    .execute(conn)
+                    .map(|_| ())
+            })
+            .await
+    }
+
+    async fn any(&self) -> Result<bool, RepositoryError> {
+        self.connections.query(|conn| queries::tokens::any().get_result(conn)).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
+        let mut swept = 0;
+        loop {
+            let removed = self
+                .connections
+                .query(move |conn| {
+                    let expired: Vec<Vec<u8>> =
+                        queries::tokens::expired_logins(now.as_micros(), SWEPT_AT_ONCE)
+                            .load(conn)?;
+                    diesel::delete(tokens::table)
+                        .filter(tokens::digest.eq_any(expired))
+                        .execute(conn)
+                })
+                .await?;
+            swept += removed as u64;
+            if removed < SWEPT_AT_ONCE as usize {
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+fn find(conn: &mut PgConnection, digest: &TokenDigest) -> QueryResult<Option<Token>> {
+    at_most_one(
+        queries::tokens::unrevoked(&digest.0)
+            .select((TokenRow::as_select(), users::name.nullable()))
+            .get_result::<NamedTokenRow>(conn),
+    )
+}

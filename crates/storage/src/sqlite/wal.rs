@@ -1,0 +1,78 @@
+//! Keeps SQLite's write-ahead log short.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
+use diesel::sqlite::SqliteConnection;
+
+use super::WRITE_LOCK_TIMEOUT;
+use crate::queries::tokens;
+
+/// The log is this long, in bytes, before anybody is waited for.
+///
+/// SQLite itself copies the log into the database at half of this, and begins it anew once no reader
+/// needs it any more. Where long reads overlap there is no such moment, and it would grow for ever.
+pub(super) const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// So long are readers waited for, and writes with them: longer than nearly all reads take.
+const READERS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The log of one database.
+pub(super) struct Wal {
+    path: PathBuf,
+    /// At which length it is shortened: doubled each time that a reader did not let it, such as a
+    /// backup, so that writes seldom wait in vain.
+    threshold: u64,
+}
+
+impl Wal {
+    pub fn of(database: &str) -> Self {
+        Self { path: format!("{database}-wal").into(), threshold: LIMIT }
+    }
+
+    /// Shortens the log if it has become long. To be called between transactions.
+    ///
+    /// Readers that begin meanwhile need the log no more, so only those are waited for that are
+    /// there already.
+    pub fn keep_short(&mut self, conn: &mut SqliteConnection) {
+        let length = std::fs::metadata(&self.path).map_or(0, |log| log.len());
+        if length < LIMIT {
+            self.threshold = LIMIT;
+        }
+        if length < self.threshold {
+            return;
+        }
+        match truncate(conn) {
+            Ok(true) => self.threshold = LIMIT,
+            Ok(false) => {
+                self.threshold = length.saturating_mul(2);
+                log::warn!(bytes = length; "the write-ahead log is long: somebody reads for long");
+            }
+            Err(error) => {
+                self.threshold = length.saturating_mul(2);
+                log::warn!(bytes = length; "the write-ahead log cannot be shortened: {error}");
+            }
+        }
+    }
+}
+
+/// Copies all of the log into the database and cuts it to nothing; false where readers were in the
+/// way to the end.
+fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Checkpoint {
+        #[diesel(sql_type = Integer)]
+        busy: i32,
+    }
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", READERS_TIMEOUT.as_millis()))?;
+    // Readers share one of four marks of how far they read. A read up to the end sets one that those
+    // who come meanwhile share; otherwise they may take the very one that is waited for.
+    tokens::any().get_result::<bool>(conn)?;
+    let done: QueryResult<Checkpoint> =
+        diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn);
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", WRITE_LOCK_TIMEOUT.as_millis()))?;
+    Ok(done?.busy == 0)
+}

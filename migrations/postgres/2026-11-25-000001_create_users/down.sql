@@ -1,0 +1,5 @@
+DELETE FROM tokens WHERE user_id IS NOT NULL;
+ALTER TABLE tokens DROP COLUMN user_id;
+ALTER TABLE tokens ALTER COLUMN name SET NOT NULL;
+DROP TABLE users;
+DROP SEQUENCE users_id;
