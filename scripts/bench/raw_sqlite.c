@@ -120,7 +120,8 @@ int main(int argc, char **argv) {
     check(NULL, sqlite3_open(argv[1], &db) == SQLITE_OK);
     check(NULL, sqlite3_open(argv[2], &source) == SQLITE_OK);
     check(db, sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                               "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;",
+                               "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;"
+                               "PRAGMA wal_autocheckpoint = 8000;",
                            NULL, NULL, NULL) == SQLITE_OK);
     sqlite3_int64 behind = atoll(argv[3]);
     for (int i = 0; i < TABLES; i++) load(&tables[i], source, db, behind);

@@ -58,9 +58,10 @@ def sqlite_reads(table, services):
 
 def half_of_peak(table, service, what, lines, peak):
     """How long answers take at half of the rate that is possible."""
-    # Each connection pauses for a millisecond after each answer.
-    alone = service.load(lines, 1, seconds=1).p50
-    connections = max(1, round(peak / 2 * (1.1 + alone) / 1000))
+    # Each connection pauses for a millisecond after each answer: so many reach about that rate.
+    connections = max(1, round(peak / 2 / 1000))
+    reached = service.load(lines, connections, seconds=1, pause=1).rate
+    connections = max(1, round(connections * peak / 2 / reached))
     loads = in_turns({"half": lambda: service.load(lines, connections, pause=1)})["half"]
     share = f"{median_rate(loads) / peak:.0%} of the peak"
     table.median(f"{what} at {share}: p50", [load.p50 for load in loads], " ms")

@@ -21,7 +21,7 @@ class Table:
         target = "" if at_least is None else f"≥ {at_least:g}{unit}"
         target += "" if at_most is None else f"≤ {at_most:g}{unit}"
         spread = f"  {shown(min(of))} to {shown(max(of))}" if len(of) > 1 else ""
-        print(f"  {what:<76} {shown(value):>9}{unit:<5}{target:<10}{'' if met else 'MISSED':<7}{spread}",
+        print(f"  {what:<84} {shown(value):>9}{unit:<5}{target:<10}{'' if met else 'MISSED':<7}{spread}",
               flush=True)
         self.lines.append({"what": what, "value": value, "unit": unit, "at_least": at_least,
                            "at_most": at_most, "met": met, "rounds": list(of)})
@@ -30,7 +30,7 @@ class Table:
         self.line(what, statistics.median(values), unit, of=values, **target)
 
     def note(self, what, text):
-        print(f"  {what:<76} {text}", flush=True)
+        print(f"  {what:<84} {text}", flush=True)
         self.lines.append({"what": what, "text": text})
 
     def save(self, file):
