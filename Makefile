@@ -7,7 +7,7 @@ CUSTOMERS := cargo run --release --quiet --package customers-server --
 
 .PHONY: help
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: needs ## Build and serve, on SQLite unless DATABASE_URL says otherwise.
@@ -45,10 +45,15 @@ openapi: needs ## Write openapi/openapi.json anew.
 	@$(CUSTOMERS) openapi > openapi/openapi.json
 
 .PHONY: bench
-bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_SECONDS, BENCH_ROUNDS).
+bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_ONLY, BENCH_SECONDS, BENCH_ROUNDS).
 	@scripts/test-tools
 	cargo build --release --package customers-server --bins --examples
 	POSTGRES_DURABLE=1 scripts/with-postgres python3 scripts/bench/bench.py
+
+.PHONY: bench-instructions
+bench-instructions: needs ## Count the instructions of a read, a page and a create, with valgrind.
+	cargo build --profile profiling --package customers-server --bins
+	BENCH_BINARY=$(or $(CARGO_TARGET_DIR),target)/profiling/customers python3 scripts/bench/instructions.py
 
 # What a build takes beside Rust: SQLite, OpenSSL and libpq are compiled from source.
 .PHONY: needs

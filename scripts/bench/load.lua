@@ -1,5 +1,9 @@
--- What wrk sends: KIND ROWS [PAUSE]. Every thread draws from its own sequence of random numbers.
-local kind, rows, pause
+-- What wrk sends: FILE ROWS [PAUSE]. A line of FILE is a request, METHOD and path, or several with tabs
+-- between them that are sent one after the other. Lines are drawn at random; in them {row} stands for a
+-- customer, {account} for an account, and {number} for eight digits, drawn anew for each line. Every
+-- thread draws from its own sequence.
+local lines, rows, pause = {}, nil, nil
+local following, position = {}, 0
 local threads = 0
 
 function setup(thread)
@@ -8,7 +12,14 @@ function setup(thread)
 end
 
 function init(args)
-  kind, rows, pause = args[1], tonumber(args[2]), tonumber(args[3])
+  for line in io.lines(args[1]) do
+    local requests = {}
+    for method, path in line:gmatch("(%u+) ([^\t]+)") do
+      requests[#requests + 1] = { method = method, path = path, varies = path:find("{") ~= nil }
+    end
+    lines[#lines + 1] = requests
+  end
+  rows, pause = tonumber(args[2]), tonumber(args[3])
   math.randomseed(number * 7919)
   wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_TOKEN")
   if pause then
@@ -16,17 +27,20 @@ function init(args)
   end
 end
 
+local drawn = {}
+
 function request()
-  local row = math.random(rows)
-  if kind == "id" then
-    return wrk.format("GET", "/api/v1/customers/" .. row)
-  elseif kind == "account" then
-    return wrk.format("GET", string.format("/api/v1/customerAccounts/cl%06d", row))
-  elseif kind == "create" then
-    return wrk.format("POST", "/api/v1/customers?name=Soci%C3%A9t%C3%A9%20" .. row ..
-      "&mainAddressLine1=12%20rue%20de%20la%20Paix&mainAddressCity=Paris&registrationNumber=832104175")
+  position = position + 1
+  if position > #following then
+    following, position = lines[math.random(#lines)], 1
+    local row = math.random(rows)
+    drawn.row, drawn.account = row, string.format("cl%06d", row)
+    drawn.number = math.random(10000000, 99999999)
   end
-  return wrk.format("GET", "/")
+  local request = following[position]
+  local path = request.path
+  if request.varies then path = path:gsub("{(%l+)}", drawn) end
+  return wrk.format(request.method, path)
 end
 
 -- One line that a program reads: requests, microseconds, failures, p50 and p99 in microseconds.

@@ -5,6 +5,7 @@
 mod backup;
 mod change;
 mod error;
+mod indexes;
 mod listing;
 mod migrations;
 mod postgres;

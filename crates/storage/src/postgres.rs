@@ -37,7 +37,7 @@ impl PostgresStore {
         let failed = |error: Error| OpenError::Migrate(error.into());
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
         refresh::refresh(|| {
-            conn.transaction(|conn| refresh::refresh_batch(&mut Asked { conn, has_search_index }))
+            conn.transaction(|conn| refresh::step(&mut Asked { conn, has_search_index }))
         })
         .map_err(failed)?;
         let connections = Connections::new(url, options.connections)

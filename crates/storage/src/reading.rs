@@ -21,6 +21,9 @@ pub(crate) trait Ask {
     /// The numbers that a query finds.
     fn numbers(&mut self, query: Sql) -> QueryResult<Vec<i64>>;
 
+    /// The texts that a query finds.
+    fn texts(&mut self, query: Sql) -> QueryResult<Vec<String>>;
+
     /// The customers whose rows are described from `FROM` on.
     fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>>;
 

@@ -3,6 +3,7 @@
 mod customers;
 mod deferred;
 mod reads;
+pub(crate) mod search_index;
 mod tokens;
 mod users;
 mod wal;
@@ -55,7 +56,7 @@ impl SqliteStore {
         let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
         migrations::migrate_sqlite(&mut conn)?;
-        refresh::refresh(|| conn.immediate_transaction(refresh::refresh_batch))
+        refresh::refresh(|| conn.immediate_transaction(refresh::step))
             .map_err(|error| OpenError::Migrate(error.into()))?;
         let pool = |idle| {
             Pool::builder()

@@ -3,7 +3,7 @@
 use customers_domain::Customer;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
 use crate::listing::Dialect;
 use crate::reading::Ask;
@@ -27,6 +27,10 @@ impl Ask for Asked<'_> {
 
     fn numbers(&mut self, query: Sql) -> QueryResult<Vec<i64>> {
         query.unique().typed::<BigInt>().load(self.conn)
+    }
+
+    fn texts(&mut self, query: Sql) -> QueryResult<Vec<String>> {
+        query.unique().typed::<Text>().load(self.conn)
     }
 
     fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {

@@ -15,7 +15,7 @@ macro_rules! keys_row {
         #[diesel(table_name = customer_keys)]
         #[diesel(treat_none_as_default_value = false)]
         pub(crate) struct KeysRow {
-            id: i64,
+            pub id: i64,
             customer_account: String,
             name: String,
             $( $field: $type, )+

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use diesel::result::Error;
 
+use super::search_index;
 use crate::sql::Sql;
 
 #[derive(Default)]
@@ -60,23 +60,15 @@ impl Deferred {
     /// Does it.
     pub fn apply(self, conn: &mut SqliteConnection) -> QueryResult<()> {
         let (new, changed): (Vec<_>, Vec<_>) =
-            self.searched.into_iter().partition(|(_, searched)| searched.is_new);
-        for (insert, rows) in [("INSERT", new), ("INSERT OR REPLACE", changed)] {
-            if rows.is_empty() {
-                continue;
-            }
-            let rows: Vec<_> = rows.into_iter().map(|(id, searched)| (id, searched.text)).collect();
-            let rows =
-                serde_json::to_string(&rows).map_err(|it| Error::SerializationError(it.into()))?;
-            // In one statement: the index writes at the end of each, too.
-            Sql::new(insert)
-                .push(
-                    " INTO customer_search (rowid, searched_text)
-                     SELECT value ->> 0, value ->> 1 FROM json_each(",
-                )
-                .bind(rows)
-                .push(")")
-                .execute(conn)?;
+            self.searched.iter().partition(|(_, searched)| searched.is_new);
+        fn text<'a>((id, searched): (&i64, &'a Searched)) -> (i64, &'a str) {
+            (*id, &searched.text)
+        }
+        if !new.is_empty() {
+            search_index::added(new.into_iter().map(text))?.execute(conn)?;
+        }
+        if !changed.is_empty() {
+            search_index::replaced(changed.into_iter().map(text))?.execute(conn)?;
         }
         let Totals { live, deleted } = self.totals;
         if self.totals != Totals::default() {

@@ -7,7 +7,7 @@ use customers_domain::selection::{Order, Selection, Trashed};
 use customers_domain::{Customer, RepositoryError};
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use tokio::sync::Semaphore;
 
@@ -89,6 +89,10 @@ impl Ask for SqliteConnection {
 
     fn numbers(&mut self, query: Sql) -> QueryResult<Vec<i64>> {
         query.typed::<BigInt>().load(self)
+    }
+
+    fn texts(&mut self, query: Sql) -> QueryResult<Vec<String>> {
+        query.typed::<Text>().load(self)
     }
 
     fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {

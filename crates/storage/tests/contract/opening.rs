@@ -90,6 +90,45 @@ async fn many_processes_may_bring_a_database_up_to_date_at_once(database: TestDa
     }
 }
 
+/// So many that the indexes are made when all is done.
+async fn many_processes_may_make_many_keys_anew_at_once(database: TestDatabase) {
+    drop(open(&database));
+    let indexes = || match database.url().starts_with("sqlite:") {
+        true => database.values(
+            "SELECT sql AS value FROM sqlite_master
+             WHERE tbl_name = 'customer_keys' AND sql IS NOT NULL ORDER BY name",
+        ),
+        false => database.values(
+            "SELECT indexdef AS value FROM pg_indexes WHERE tablename = 'customer_keys'
+             ORDER BY indexname",
+        ),
+    };
+    let before = indexes();
+    database.execute(
+        "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 20500)
+         INSERT INTO customers (id, brand_id, customer_account, account_key, name,
+             main_address_city, active, is_reseller, reseller_level, charge_vat,
+             apply_vat_auto_reverse_operators, on_call_duty, vip, more, created_at, updated_at)
+         SELECT i, 1, 'K' || i, 'k' || i, 'Société ' || i, 'Orléans', i > 0, i < 0, 0, i > 0, i < 0,
+             i < 0, i < 0, '{\"phone\":\"01020' || (10000 + i) || '\"}', i, i FROM numbers;
+         INSERT INTO customer_keys (id, customer_account, name, brand_id, active, is_reseller,
+             on_call_duty, vip, created_at, updated_at, searched_text, fold_version)
+         SELECT id, '', '', brand_id, active, is_reseller, on_call_duty, vip, created_at, updated_at,
+             '', 0 FROM customers;
+         UPDATE customer_totals SET live = 20500 WHERE slot = 0",
+    );
+    for store in open_at_once(&database) {
+        store.customers.ready().await.unwrap();
+        assert_eq!(database.count("customer_keys WHERE fold_version = 0"), 0);
+        let page = Page { skip: 0, take: 20 };
+        for term in ["societe 20500", "0102030500"] {
+            let term = SearchTerm::new(term).unwrap();
+            assert_eq!(store.customers.search(term, page).await.unwrap().customers[0].id.get(), 20_500);
+        }
+    }
+    assert_eq!(indexes(), before);
+    assert!(before.len() > 20, "{before:#?}");
+
 async fn tokens_outlive_the_change_that_brought_users(database: TestDatabase) {
     let store = open(&database);
     let expires_at = Some(Timestamp::now());
@@ -246,6 +285,8 @@ cases! {
         what_was_created_is_there_when_opened_again,
         many_processes_may_open_a_fresh_database_at_once,
         many_processes_may_bring_a_database_up_to_date_at_once,
+        many_processes_may_make_many_keys_anew_at_once,
+
         tokens_outlive_the_change_that_brought_users,
         a_database_may_be_opened_while_others_close_it,
         a_database_of_a_newer_version_is_refused,
