@@ -123,11 +123,15 @@ async fn many_processes_may_make_many_keys_anew_at_once(database: TestDatabase) 
         let page = Page { skip: 0, take: 20 };
         for term in ["societe 20500", "0102030500"] {
             let term = SearchTerm::new(term).unwrap();
-            assert_eq!(store.customers.search(term, page).await.unwrap().customers[0].id.get(), 20_500);
+            assert_eq!(
+                store.customers.search(term, page).await.unwrap().customers[0].id.get(),
+                20_500
+            );
         }
     }
     assert_eq!(indexes(), before);
     assert!(before.len() > 20, "{before:#?}");
+}
 
 async fn tokens_outlive_the_change_that_brought_users(database: TestDatabase) {
     let store = open(&database);
@@ -286,7 +290,6 @@ cases! {
         many_processes_may_open_a_fresh_database_at_once,
         many_processes_may_bring_a_database_up_to_date_at_once,
         many_processes_may_make_many_keys_anew_at_once,
-
         tokens_outlive_the_change_that_brought_users,
         a_database_may_be_opened_while_others_close_it,
         a_database_of_a_newer_version_is_refused,
