@@ -1,5 +1,6 @@
 //! Clients that create customers, each one after the other, until they are told to stop.
 
+use std::collections::HashSet;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -15,9 +16,14 @@ use crate::database::TestDatabase;
 /// Creates under way. Each has a name of its own, and every other one brings it as its account.
 pub struct Load {
     clients: JoinSet<Outcome>,
-    is_over: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    failed: Arc<AtomicUsize>,
+    progress: Arc<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    is_over: AtomicBool,
+    created: AtomicUsize,
+    refused: AtomicUsize,
 }
 
 /// What came of the creates.
@@ -42,40 +48,27 @@ impl Load {
         // Names must differ from those of any other load.
         static LOADS: AtomicU32 = AtomicU32::new(1);
         let load = LOADS.fetch_add(1, Ordering::Relaxed);
-        let mut started = Self {
-            clients: JoinSet::new(),
-            is_over: Arc::default(),
-            answered: Arc::default(),
-            failed: Arc::default(),
-        };
+        let mut started = Self { clients: JoinSet::new(), progress: Arc::default() };
         for number in 0..clients {
-            started.clients.spawn(create_on(
-                client.clone(),
-                format!("load {load} client {number}"),
-                started.is_over.clone(),
-                started.answered.clone(),
-                started.failed.clone(),
-            ));
+            let name = format!("load {load} client {number}");
+            started.clients.spawn(create_on(client.clone(), name, started.progress.clone()));
         }
         started
     }
 
     /// Waits until so many more customers are created.
     pub async fn until_created(&self, more: usize) {
-        let goal = self.answered.load(Ordering::Relaxed) + more;
-        let what = format!("{more} creates");
-        until(&what, async || self.answered.load(Ordering::Relaxed) >= goal).await;
+        until_more(&self.progress.created, more, "creates").await;
     }
 
-    /// Waits until so many creates are refused.
-    pub async fn until_refused(&self, number: usize) {
-        let what = format!("{number} refusals");
-        until(&what, async || self.failed.load(Ordering::Relaxed) >= number).await;
+    /// Waits until so many more creates are refused.
+    pub async fn until_refused(&self, more: usize) {
+        until_more(&self.progress.refused, more, "refusals").await;
     }
 
     /// Lets each client finish what it is at.
     pub async fn stop(self) -> Outcome {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.progress.is_over.store(true, Ordering::Relaxed);
         let mut all = Outcome::default();
         for outcome in self.clients.join_all().await {
             all += outcome;
@@ -84,16 +77,15 @@ impl Load {
     }
 }
 
-async fn create_on(
-    client: Client,
-    name: String,
-    is_over: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    failed: Arc<AtomicUsize>,
-) -> Outcome {
+async fn until_more(count: &AtomicUsize, more: usize, what: &str) {
+    let goal = count.load(Ordering::Relaxed) + more;
+    until(&format!("{more} {what}"), async || count.load(Ordering::Relaxed) >= goal).await;
+}
+
+async fn create_on(client: Client, name: String, progress: Arc<Progress>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut number = 0;
-    while !is_over.load(Ordering::Relaxed) {
+    while !progress.is_over.load(Ordering::Relaxed) {
         number += 1;
         let name = format!("{name} create {number}");
         let body = match number % 2 {
@@ -105,13 +97,13 @@ async fn create_on(
                 let customer = answer.json();
                 assert_eq!(customer["name"], name);
                 outcome.created.push(customer);
-                answered.fetch_add(1, Ordering::Relaxed);
+                progress.created.fetch_add(1, Ordering::Relaxed);
             }
             Ok(answer) => {
                 // The client has held it against the document, Retry-After included.
                 answer.expect(503);
                 outcome.refused += 1;
-                failed.fetch_add(1, Ordering::Relaxed);
+                progress.refused.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             // The server is gone: nobody was told anything.
@@ -147,23 +139,21 @@ pub async fn assert_found(client: &Client, created: &[Value]) {
 pub fn assert_kept_once(database: &TestDatabase, created: &[Value]) {
     let doubled = "SELECT name AS value FROM customers GROUP BY name HAVING count(*) > 1";
     assert_eq!(database.values(doubled), [""; 0]);
+    let ids: HashSet<_> = created.iter().map(|customer| customer["id"].as_i64()).collect();
+    assert_eq!(ids.len(), created.len(), "an id was given twice");
     let rows = "SELECT CAST(id AS TEXT) || ' ' || customer_account || ' ' || name AS value
-                FROM customers ORDER BY id";
-    let rows: std::collections::HashSet<_> = database.values(rows).into_iter().collect();
-    let text = |customer: &Value, name: &str| customer[name].as_str().expect("a text").to_owned();
-    let answered: std::collections::HashSet<_> = created
+                FROM customers";
+    let rows: HashSet<_> = database.values(rows).into_iter().collect();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let missing: Vec<_> = created
         .iter()
         .map(|customer| {
-            let [account, name] = ["customerAccount", "name"].map(|name| text(customer, name));
+            let [account, name] = ["customerAccount", "name"].map(|key| text(&customer[key]));
             format!("{} {account} {name}", customer["id"])
         })
+        .filter(|row| !rows.contains(row))
         .collect();
-    assert_eq!(answered.len(), created.len(), "something was answered twice");
-    let missing: Vec<_> = answered.difference(&rows).collect();
-    assert!(missing.is_empty(), "of {} answered are missing: {missing:#?}", answered.len());
-    let ids: std::collections::HashSet<_> =
-        created.iter().map(|customer| customer["id"].as_i64()).collect();
-    assert_eq!(ids.len(), created.len(), "an id was given twice");
+    assert!(missing.is_empty(), "of {} answered are missing: {missing:#?}", created.len());
 }
 
 /// Panics unless SQLite finds the file sound.
