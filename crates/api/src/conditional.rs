@@ -80,3 +80,46 @@ pub(crate) fn is_known(headers: &HeaderMap, tag: &EntityTag) -> bool {
     let tags = Tags::in_header(headers, &IF_NONE_MATCH).ok().flatten();
     tags.is_some_and(|tags| tags.name(Some(tag), EntityTag::weak_eq))
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listed(value: &str) -> Option<Vec<EntityTag>> {
+        let headers =
+            HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_bytes(value.as_bytes()).ok()?)]);
+        match Tags::in_header(&headers, &IF_MATCH).ok()?? {
+            Tags::Any => None,
+            Tags::Listed(tags) => Some(tags),
+        }
+    }
+
+    #[test]
+    fn a_comma_may_stand_in_a_tag() {
+        assert_eq!(listed("\"a,b\",, W/\"\"").unwrap().len(), 2);
+        for malformed in ["a", "\"a", "\"a\" \"b\"", "\"a, \"b\"", "\"a\", *", ",", ""] {
+            assert!(listed(malformed).is_none(), "{malformed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tags_are_read_as_they_are_listed(tags in vec(("(W/)?", "[!#-~]{0,9}"), 1..6), comma in " *, *") {
+            let tags: Vec<_> =
+                tags.iter().map(|(weak, opaque)| format!("{weak}\"{opaque}\"")).collect();
+            let read = listed(&tags.join(&comma)).map(|read| {
+                read.iter().map(EntityTag::to_string).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(read, Some(tags));
+        }
+
+        #[test]
+        fn no_header_is_too_odd(value in "\\PC*") {
+            listed(&value);
+        }
+    }
+}

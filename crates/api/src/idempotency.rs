@@ -105,6 +105,7 @@ fn unescape(quoted: &str) -> Option<String> {
 mod tests {
     use actix_web::test::TestRequest;
     use customers_domain::CustomerAccount;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -120,6 +121,22 @@ mod tests {
         let long = "x".repeat(256);
         for other in ["", " ", "\"\"", "\"a", "\"a\"b\"", r#""a\b""#, r#""a\""#, "a\tb", &long] {
             assert_eq!(key(other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_what_stands_between_quotes(text in "[ -~]{1,255}") {
+            let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+            prop_assert_eq!(key(&format!("\"{quoted}\"")), Some(text));
+        }
+
+        #[test]
+        fn what_is_read_is_a_key(value in "\\PC*|[ \"\\\\a]{0,9}") {
+            if let Some(key) = key(&value) {
+                prop_assert!((1..=MAX_CHARS).contains(&key.len()));
+                prop_assert!(key.bytes().all(|b| (b' '..=b'~').contains(&b)));
+            }
         }
     }
 

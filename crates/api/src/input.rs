@@ -3,6 +3,8 @@
 mod body;
 mod credentials;
 pub(crate) mod lenient;
+#[cfg(test)]
+mod properties;
 
 use std::borrow::Cow;
 

@@ -3,6 +3,8 @@
 mod cursor;
 pub(crate) mod filters;
 mod page;
+#[cfg(test)]
+mod properties;
 mod url;
 
 use actix_web::HttpRequest;

@@ -98,7 +98,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a JSON object (RFC 8259); `null` and `[]` are as good as an empty one.
-fn parse_json(body: &[u8]) -> Result<Parameters, ApiError> {
+pub(super) fn parse_json(body: &[u8]) -> Result<Parameters, ApiError> {
     let text = std::str::from_utf8(body).map_err(|_| not_utf8())?;
     // RFC 8259 §8.1 allows to ignore a byte order mark.
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
@@ -168,7 +168,10 @@ fn is_deeper_than(json: &str, limit: usize) -> bool {
 }
 
 /// Reads `multipart/form-data` (RFC 7578). The body is bounded already, and so are its parts.
-async fn parse_multipart(media_type: &str, body: Vec<u8>) -> Result<Parameters, ApiError> {
+pub(super) async fn parse_multipart(
+    media_type: &str,
+    body: Vec<u8>,
+) -> Result<Parameters, ApiError> {
     let malformed = |_| ApiError::malformed("The body is not valid multipart/form-data.");
     let boundary = multer::parse_boundary(media_type).map_err(malformed)?;
     let whole = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(body))]);
