@@ -52,12 +52,14 @@ pub(crate) fn put_one_back(conn: &mut impl Ask) -> QueryResult<bool> {
     if !are_set_aside(conn)? {
         return Ok(false);
     }
-    let first = conn.texts(Sql::new("SELECT min(name) FROM customer_keys_indexes HAVING count(*) > 0"))?;
+    let first =
+        conn.texts(Sql::new("SELECT min(name) FROM customer_keys_indexes HAVING count(*) > 0"))?;
     let Some(name) = first.first() else {
         conn.execute(Sql::new("DROP TABLE customer_keys_indexes"))?;
         return Ok(false);
     };
-    let definition = Sql::new("SELECT sql FROM customer_keys_indexes WHERE name = ").bind(name.as_str());
+    let definition =
+        Sql::new("SELECT sql FROM customer_keys_indexes WHERE name = ").bind(name.as_str());
     for definition in conn.texts(definition)? {
         conn.execute(Sql::new(definition).unique())?;
     }

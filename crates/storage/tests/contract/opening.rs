@@ -123,11 +123,15 @@ async fn many_processes_may_make_many_keys_anew_at_once(database: TestDatabase) 
         let page = Page { skip: 0, take: 20 };
         for term in ["societe 20500", "0102030500"] {
             let term = SearchTerm::new(term).unwrap();
-            assert_eq!(store.customers.search(term, page).await.unwrap().customers[0].id.get(), 20_500);
+            assert_eq!(
+                store.customers.search(term, page).await.unwrap().customers[0].id.get(),
+                20_500
+            );
         }
     }
     assert_eq!(indexes(), before);
     assert!(before.len() > 20, "{before:#?}");
+}
 
 async fn tokens_outlive_the_change_that_brought_users(database: TestDatabase) {
     let store = open(&database);
