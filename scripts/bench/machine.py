@@ -98,13 +98,14 @@ class Service(Process):
 
 
 class FixedBytes(Process):
-    """A bare actix-web that answers so many fixed bytes: the limit of every answer of that size."""
+    """A bare actix-web that answers the same requests, each with so many fixed bytes: the limit of every
+    answer of that size."""
 
     def __init__(self, size):
         super().__init__([FIXED, "{address}", size], "/")
 
-    def load(self, connections=32):
-        return wrk(self.port, ["GET /"], connections)
+    def load(self, lines, connections, rows):
+        return wrk(self.port, lines, connections, rows)
 
 
 class Load:

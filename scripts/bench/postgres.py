@@ -19,7 +19,7 @@ def postgres_loads(table, database, service, creates):
         "create": lambda: service.load(creates, 32),
         "pgbench create": lambda: pgbench(database.url, statements.creates, 32, service.rows),
         "page": lambda: service.load(PAGE, 32),
-        "fixed page": page.load,
+        "fixed page": lambda: page.load(PAGE, 32, service.rows),
     })
     page.stop()
     table.median(f"GET by id, 32 connections / pgbench ({median_rate(loads['read']):,.0f}/s)",

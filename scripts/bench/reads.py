@@ -24,7 +24,8 @@ def sqlite_reads(table, services):
     customer = FixedBytes(len(services[large].get("/api/v1/customers/1")))
     page_size = len(services[large].get("/api/v1/customers"))
     page = FixedBytes(page_size)
-    asked = {"fixed": customer.load, "fixed page": page.load}
+    asked = {"fixed": lambda: customer.load(BY_ID, 32, large),
+             "fixed page": lambda: page.load(PAGE, 32, large)}
     for rows, service in services.items():
         for kind, lines in [("id", BY_ID), ("account", BY_ACCOUNT), ("page", PAGE)]:
             asked[kind, rows] = lambda service=service, lines=lines: service.load(lines, 32)

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::input::StrictHandling;
 use crate::problem::Code;
 use crate::rate_limit;
+use crate::slashes;
 
 /// The longest URL, in bytes, path and query. The framework holds none that is longer than 65,534 and
 /// answers those itself.
@@ -33,9 +34,10 @@ pub(crate) async fn envelope(
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let as_problem_json = accepts_problem_json(request.headers());
-    // Decoded, and whatever slashes stand in front: as routing takes it.
-    let path = request.match_info().as_str().trim_start_matches('/');
-    let is_api = path == "api" || path.starts_with("api/");
+    slashes::ignore_meaningless(&mut request);
+    // Decoded, as routing takes it.
+    let path = request.match_info().as_str();
+    let is_api = path == "/api" || path.starts_with("/api/");
     let method = request.method().clone();
     if method == Method::HEAD {
         // Answered like GET; the connection knows better and leaves the body out.

@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod idempotency;
 mod input;
+mod json;
 mod listing;
 mod login;
 mod openapi;
@@ -18,6 +19,7 @@ mod password;
 mod problem;
 mod rate_limit;
 mod routes;
+mod slashes;
 mod version;
 mod window;
 

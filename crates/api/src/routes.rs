@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
@@ -69,7 +69,6 @@ pub fn app(
         .app_data(web::Data::from(api.rate_limiter.clone()))
         .app_data(web::Data::from(api.settings.clone()))
         .default_service(web::to(no_route))
-        .wrap(NormalizePath::trim())
         .wrap(from_fn(envelope))
 }
 

@@ -1,4 +1,5 @@
-//! The limit that `make bench` holds reads against: a bare actix-web that answers fixed bytes.
+//! The limit that `make bench` holds reads against: a bare actix-web that answers every request with the
+//! same bytes.
 //!
 //! Arguments: address, and how many bytes.
 
@@ -16,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let body = body.clone();
             async move { HttpResponse::Ok().content_type("application/json").body(body) }
         };
-        App::new().route("/", web::get().to(answer))
+        App::new().default_service(web::to(answer))
     };
     HttpServer::new(app).bind(address)?.run().await?;
     Ok(())

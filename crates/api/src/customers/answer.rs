@@ -8,11 +8,11 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use customers_domain::Customer;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
+use crate::json;
 
 /// Bytes of the digest that a tag is made of.
 const TAG: usize = 16;
@@ -29,7 +29,7 @@ pub(crate) struct Representation {
 impl Representation {
     /// The tag of a customer: a digest of what GET answers, and so another one after any change.
     pub fn tag(self, customer: &Customer) -> EntityTag {
-        self.tag_of(&flat(customer))
+        self.tag_of(&json::customer(customer))
     }
 
     fn tag_of(self, flat: &[u8]) -> EntityTag {
@@ -51,34 +51,28 @@ impl Representation {
     pub fn created(self, customer: &Customer) -> Answer {
         let mut answer = self.changed(customer).at(customer);
         if self.legacy {
-            add_member(&mut answer.body, "response", &json!(customer.id));
+            add_member(&mut answer.body, "response", &serde_json::json!(customer.id));
         }
         answer
     }
 
     /// The answer to whoever has changed it.
     pub fn changed(self, customer: &Customer) -> Answer {
-        let body = flat(customer);
+        let body = json::customer(customer);
         let etag = Some(self.tag_of(&body));
         Answer { status: StatusCode::OK, location: None, etag, body }
     }
 
     /// The answer to a PUT, which has no tag (RFC 9110 §9.3.4): what is kept is not what was sent.
     pub fn put(self, customer: &Customer, is_new: bool) -> Answer {
-        let answer =
-            Answer { status: StatusCode::OK, location: None, etag: None, body: flat(customer) };
+        let answer = Answer {
+            status: StatusCode::OK,
+            location: None,
+            etag: None,
+            body: json::customer(customer),
+        };
         if is_new { answer.at(customer) } else { answer }
     }
-}
-
-/// Room for a customer without much text in it.
-const USUAL_LENGTH: usize = 2_048;
-
-/// The flat JSON object of a customer.
-fn flat(customer: &Customer) -> Vec<u8> {
-    let mut json = Vec::with_capacity(USUAL_LENGTH);
-    serde_json::to_writer(&mut json, customer).expect("texts, numbers and booleans");
-    json
 }
 
 fn add_member(object: &mut Vec<u8>, name: &str, value: &serde_json::Value) {
@@ -88,7 +82,7 @@ fn add_member(object: &mut Vec<u8>, name: &str, value: &serde_json::Value) {
 
 /// The customer with 0 and 1 for false and true.
 fn with_numbers(customer: &Customer) -> serde_json::Value {
-    let mut customer = json!(customer);
+    let mut customer = serde_json::json!(customer);
     for value in customer.as_object_mut().into_iter().flat_map(|members| members.values_mut()) {
         if let Some(boolean) = value.as_bool() {
             *value = u8::from(boolean).into();

@@ -11,6 +11,7 @@ use super::path::IdPath;
 use crate::Settings;
 use crate::auth::MayWrite;
 use crate::error::ApiError;
+use crate::json::{self, Item};
 use crate::listing::{Around, Cursor, CursorPage, ListDigest, ListQuery, ListUrl, invalid_cursor};
 use crate::openapi::{CursorParameters, CustomerPath, HistoryFailures, HistoryTold};
 
@@ -74,6 +75,12 @@ impl<'a> Entry<'a> {
     pub fn of(entry: &'a HistoryEntry) -> Self {
         let HistoryEntry { id, at, actor, action, request_id, changes } = entry;
         Self { id: *id, at: *at, actor, action: *action, request_id, changes }
+    }
+}
+
+impl Item for Entry<'_> {
+    fn write(&self, json: &mut Vec<u8>) {
+        json::value(self, json);
     }
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::url::{PageUrl, link_header};
 use super::{FilterTexts, ListUrl};
 use crate::error::ApiError;
+use crate::json::{self, Item, NoItems};
 use crate::problem::Code;
 
 /// Another layout of cursors gets another number.
@@ -148,7 +149,9 @@ type Url<'a> = PageUrl<'a, Position<'a>>;
 /// A page of a list, with the cursors that lead on and back.
 #[derive(Debug, Serialize)]
 pub(crate) struct CursorPage<'a, T> {
-    data: &'a [T],
+    #[serde(skip)]
+    items: &'a [T],
+    data: NoItems,
     path: &'a str,
     per_page: u32,
     next_cursor: Option<&'a str>,
@@ -157,13 +160,14 @@ pub(crate) struct CursorPage<'a, T> {
     prev_page_url: Option<Url<'a>>,
 }
 
-impl<'a, T: Serialize> CursorPage<'a, T> {
+impl<'a, T: Item> CursorPage<'a, T> {
     /// The page of these entries.
-    pub fn new(data: &'a [T], per_page: u32, around: &'a Around, url: &'a ListUrl) -> Self {
+    pub fn new(items: &'a [T], per_page: u32, around: &'a Around, url: &'a ListUrl) -> Self {
         let page = |cursor: &'a str| url.with(Position(cursor));
         let [next, previous] = [&around.next, &around.previous].map(Option::as_deref);
         Self {
-            data,
+            items,
+            data: [],
             path: url.path(),
             per_page,
             next_cursor: next,
@@ -180,7 +184,7 @@ impl<'a, T: Serialize> CursorPage<'a, T> {
         if let Some(links) = link_header(&links) {
             response.insert_header((header::LINK, links));
         }
-        response.json(self)
+        response.content_type("application/json").body(json::page(&self, self.items))
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::url::{PageUrl, link_header};
 use super::{ListQuery, ListUrl};
+use crate::json::{self, NoItems};
 
 /// How many pages the links name on each side of the current one.
 const ON_EACH_SIDE: u64 = 3;
@@ -32,8 +33,10 @@ type Url<'a> = PageUrl<'a, Number>;
 /// A page of a list, with all that leads to the others.
 #[derive(Debug, Serialize)]
 pub(crate) struct NumberedPage<'a> {
+    #[serde(skip)]
+    customers: &'a [Customer],
     current_page: u64,
-    data: &'a [Customer],
+    data: NoItems,
     first_page_url: Url<'a>,
     from: Option<u64>,
     last_page: u64,
@@ -87,8 +90,9 @@ impl<'a> NumberedPage<'a> {
         let first = query.part().skip + 1;
         let shown = listing.customers.len() as u64;
         Self {
+            customers: &listing.customers,
             current_page: current,
-            data: &listing.customers,
+            data: [],
             first_page_url: page(1),
             from: (shown > 0).then_some(first),
             // Clients stop where this is the current page, and some only there.
@@ -116,7 +120,7 @@ impl<'a> NumberedPage<'a> {
         if let Some(links) = link_header(&links) {
             response.insert_header((header::LINK, links));
         }
-        response.json(self)
+        response.content_type("application/json").body(json::page(&self, self.customers))
     }
 }
 

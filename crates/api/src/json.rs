@@ -1,0 +1,120 @@
+//! Customers, and pages of what is listed, as JSON.
+//!
+//! Customers are written by hand: more than half of their JSON are the names of attributes, which need
+//! no search for what has to be escaped.
+
+use customers_domain::{ATTRIBUTES, Customer};
+use serde::Serialize;
+
+/// About so many bytes are most customers.
+const CUSTOMER: usize = 2048;
+
+/// What is listed.
+pub(crate) trait Item {
+    /// Writes it behind what is there.
+    fn write(&self, json: &mut Vec<u8>);
+}
+
+impl Item for Customer {
+    fn write(&self, json: &mut Vec<u8>) {
+        json.reserve(CUSTOMER);
+        json.extend_from_slice(b"{\"id\":");
+        value(&self.id, json);
+        for attribute in ATTRIBUTES {
+            name(attribute.name, json);
+            value(&attribute.of(self), json);
+        }
+        name("created_at", json);
+        value(&self.created_at, json);
+        name("updated_at", json);
+        value(&self.updated_at, json);
+        name("deleted_at", json);
+        value(&self.deleted_at, json);
+        json.push(b'}');
+    }
+}
+
+/// Writes any value behind what is there.
+pub(crate) fn value(value: &impl Serialize, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, value).expect("texts, numbers and booleans");
+}
+
+/// A name, which has no character that would have to be escaped.
+fn name(name: &str, json: &mut Vec<u8>) {
+    json.extend_from_slice(b",\"");
+    json.extend_from_slice(name.as_bytes());
+    json.extend_from_slice(b"\":");
+}
+
+/// The JSON of a customer.
+pub(crate) fn customer(customer: &Customer) -> Vec<u8> {
+    let mut json = Vec::new();
+    customer.write(&mut json);
+    json
+}
+
+/// What a page holds in the place of its items until they are written: `"data":[]`, before which stand
+/// only numbers.
+pub(crate) type NoItems = [(); 0];
+
+/// The JSON of a page, which has [`NoItems`], with these.
+pub(crate) fn page(page: &impl Serialize, items: &[impl Item]) -> Vec<u8> {
+    const DATA: &[u8] = b"\"data\":[";
+    let mut around = Vec::with_capacity(CUSTOMER);
+    value(page, &mut around);
+    let start = around.windows(DATA.len()).position(|part| part == DATA).expect("data of a page");
+    let (before, behind) = around.split_at(start + DATA.len());
+    let mut json = Vec::with_capacity(around.len() + items.len() * CUSTOMER);
+    json.extend_from_slice(before);
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            json.push(b',');
+        }
+        item.write(&mut json);
+    }
+    json.extend_from_slice(behind);
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use customers_domain::{CustomerAccount, CustomerId, NewCustomer, Timestamp};
+
+    use super::*;
+
+    impl Item for &str {
+        fn write(&self, json: &mut Vec<u8>) {
+            value(self, json);
+        }
+    }
+
+    #[test]
+    fn a_customer_is_written_as_the_domain_would() {
+        let mut new = NewCustomer { name: "\"Société\"\t\\".into(), ..NewCustomer::default() };
+        new.comment = Some("a\nb".into());
+        let at = Timestamp::from_micros(1).unwrap();
+        let account = CustomerAccount::new("é\"1").unwrap();
+        let mut one = new.into_customer(CustomerId::MIN, account, at);
+        for deleted_at in [None, Some(at)] {
+            one.deleted_at = deleted_at;
+            let written = String::from_utf8(customer(&one)).unwrap();
+            assert_eq!(written, serde_json::to_string(&one).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_items_of_a_page_stand_where_its_data_are() {
+        #[derive(Serialize)]
+        struct Page<'a> {
+            number: u32,
+            data: NoItems,
+            path: &'a str,
+        }
+        let written = |items: &[&str]| {
+            let frame = Page { number: 7, data: [], path: "\"data\":[" };
+            String::from_utf8(page(&frame, items)).unwrap()
+        };
+        assert_eq!(written(&[]), r#"{"number":7,"data":[],"path":"\"data\":["}"#);
+        assert_eq!(written(&["a", "b"]), r#"{"number":7,"data":["a","b"],"path":"\"data\":["}"#);
+    }
+}
