@@ -1,5 +1,6 @@
 """The programs of a measurement: the service, its limits, and what makes the load."""
 
+import atexit
 import http.client
 import json
 import os
@@ -35,6 +36,8 @@ class Process:
         self.process = subprocess.Popen(
             command, env={"PATH": os.environ["PATH"], **environment}, cwd=WORK,
             stdout=subprocess.DEVNULL, stderr=self.log)
+        # Where a measurement fails, nothing is left running.
+        atexit.register(self.process.kill)
         while not self.answers(ready):
             if self.process.poll() is not None:
                 sys.exit(f"{command[0]} did not start; see {self.log.name}")
@@ -52,6 +55,7 @@ class Process:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
+        atexit.unregister(self.process.kill)
         self.log.close()
         Path(self.log.name).unlink()
 

@@ -1,14 +1,16 @@
 """What is not sent to the service."""
 
+from collections.abc import MutableMapping
+
 import requests
 import schemathesis
 
 # The longest URL that reaches the application; docs/API.md says what becomes of longer ones.
 MAX_URL = 65_534
 
-# Headers under which nearly every call would come to the same: that somebody else was faster, or
-# that the key is used.
-DECISIVE = {"If-Match", "If-None-Match", "Idempotency-Key"}
+# Parameters under which nearly every call would come to the same: that somebody else was faster, or
+# that the key or the account is taken.
+DECISIVE = {"If-Match", "If-None-Match", "Idempotency-Key", "customerAccount"}
 
 
 @schemathesis.hook
@@ -20,8 +22,10 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def map_case(context, case):
-    """Of decisive headers, a case of the coverage phase sends only the one that it is about."""
+    """Of what is decisive, a case of the coverage phase sends only what it is about."""
     if case.meta is not None and case.meta.phase.name.value == "coverage":
-        for header in DECISIVE - {case.meta.phase.data.parameter}:
-            case.headers.pop(header, None)
+        for name in DECISIVE - {case.meta.phase.data.parameter}:
+            for parameters in [case.headers, case.query, case.body]:
+                if isinstance(parameters, MutableMapping):
+                    parameters.pop(name, None)
     return case
