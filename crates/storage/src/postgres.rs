@@ -35,11 +35,15 @@ impl PostgresStore {
         check_encoding(&mut conn)?;
         migrations::migrate_postgres(&mut conn, || connect(url))?;
         let failed = |error: Error| OpenError::Migrate(error.into());
+        let mut asked = Asked { conn: &mut conn, has_search_index: false };
+        if refresh::is_due(&mut asked).map_err(failed)? {
+            refresh::refresh(|| {
+                conn.transaction(|conn| refresh::step(&mut Asked { conn, has_search_index: false }))
+            })
+            .map_err(failed)?;
+        }
+        // After that: while many keys are made anew, there are no indexes.
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
-        refresh::refresh(|| {
-            conn.transaction(|conn| refresh::step(&mut Asked { conn, has_search_index }))
-        })
-        .map_err(failed)?;
         let connections = Connections::new(url, options.connections)
             .map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self {

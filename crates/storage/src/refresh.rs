@@ -33,17 +33,20 @@ pub(crate) enum Step {
     None,
 }
 
+/// Whether there is anything to be done. To be asked outside of a transaction: the table that was asked
+/// about must not be locked by whoever waits for the lock of a step.
+pub(crate) fn is_due(conn: &mut impl Ask) -> QueryResult<bool> {
+    Ok(count_old(conn)? > 0 || indexes::are_set_aside(conn)?)
+}
+
 /// Makes the keys of the next customers anew whose keys are of an older version of folding. To be run in
 /// a transaction of its own.
 pub(crate) fn step(conn: &mut impl Ask) -> QueryResult<Step> {
-    let old = count_old(conn)?;
-    if old == 0 && !indexes::are_set_aside(conn)? {
-        return Ok(Step::None);
-    }
     if conn.dialect() == Dialect::Postgres {
         // One server at a time.
         conn.execute(Sql::new("SELECT id FROM customers_migration_lock FOR UPDATE"))?;
     }
+    let old = count_old(conn)?;
     // Before any row is locked: whoever waits for one would be waited for.
     if old >= MANY && !indexes::are_set_aside(conn)? {
         indexes::set_aside(conn)?;

@@ -56,8 +56,10 @@ impl SqliteStore {
         let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
         migrations::migrate_sqlite(&mut conn)?;
-        refresh::refresh(|| conn.immediate_transaction(refresh::step))
-            .map_err(|error| OpenError::Migrate(error.into()))?;
+        let failed = |error: diesel::result::Error| OpenError::Migrate(error.into());
+        if refresh::is_due(&mut conn).map_err(failed)? {
+            refresh::refresh(|| conn.immediate_transaction(refresh::step)).map_err(failed)?;
+        }
         let pool = |idle| {
             Pool::builder()
                 .max_size(readers(options.connections).get())
