@@ -5,16 +5,29 @@
 
 use std::sync::LazyLock;
 
-use customers_domain::{ATTRIBUTES, Attribute, Customer};
+use customers_domain::{ATTRIBUTES, Attribute, Customer, Value};
 use serde::Serialize;
 
 /// About so many bytes are most customers.
 const CUSTOMER: usize = 2048;
 
-/// The attributes, and what stands before the value of each. Names have no character that would have to
-/// be escaped.
-static NAMED: LazyLock<Vec<(&Attribute, String)>> =
-    LazyLock::new(|| ATTRIBUTES.iter().map(|it| (it, format!(",\"{}\":", it.name))).collect());
+/// An attribute as a member, put together beforehand as far as it is the same for many customers: most
+/// members of most are null, true or false. Names have no character that would have to be escaped.
+struct Member {
+    attribute: &'static Attribute,
+    name: String,
+    null: String,
+    booleans: [String; 2],
+}
+
+static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| {
+    let member = |attribute: &'static Attribute| {
+        let name = format!(",\"{}\":", attribute.name);
+        let with = |value| format!("{name}{value}");
+        Member { null: with("null"), booleans: [with("false"), with("true")], attribute, name }
+    };
+    ATTRIBUTES.iter().map(member).collect()
+});
 
 /// What is listed.
 pub(crate) trait Item {
@@ -27,9 +40,17 @@ impl Item for Customer {
         json.reserve(CUSTOMER);
         json.extend_from_slice(b"{\"id\":");
         value(&self.id, json);
-        for (attribute, name) in NAMED.iter() {
-            json.extend_from_slice(name.as_bytes());
-            value(&attribute.of(self), json);
+        for member in MEMBERS.iter() {
+            match member.attribute.of(self) {
+                Value::Null => json.extend_from_slice(member.null.as_bytes()),
+                Value::Boolean(is) => {
+                    json.extend_from_slice(member.booleans[usize::from(is)].as_bytes());
+                }
+                other => {
+                    json.extend_from_slice(member.name.as_bytes());
+                    value(&other, json);
+                }
+            }
         }
         json.extend_from_slice(b",\"created_at\":");
         value(&self.created_at, json);
