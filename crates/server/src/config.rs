@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -31,6 +32,11 @@ pub struct Database {
     )]
     database_url: String,
 
+    /// A file that holds that URL, and nothing else, instead of DATABASE_URL: for passwords that
+    /// must not stand in the environment.
+    #[arg(long, env, global = true, value_name = "PATH", conflicts_with = "database_url")]
+    database_url_file: Option<PathBuf>,
+
     /// The most connections: to PostgreSQL, or for reading from SQLite.
     #[arg(long, env, global = true, value_name = "NUMBER", default_value = "16")]
     database_connections: NonZeroU32,
@@ -48,7 +54,14 @@ impl Database {
     /// The database, by its URL. The parser of the command line must not see what is wrong with it,
     /// because it would repeat the URL with its password.
     pub fn url(&self) -> Result<DatabaseUrl, InvalidSetting> {
-        self.database_url.parse().map_err(InvalidSetting::DatabaseUrl)
+        let Some(path) = &self.database_url_file else {
+            return self.database_url.parse().map_err(InvalidSetting::DatabaseUrl);
+        };
+        let url = std::fs::read_to_string(path)
+            .map_err(|source| InvalidSetting::DatabaseUrlFile { path: path.clone(), source })?;
+        url.trim()
+            .parse()
+            .map_err(|reason| InvalidSetting::DatabaseUrlInFile { path: path.clone(), reason })
     }
 
     /// How it is used.
@@ -161,6 +174,10 @@ impl Serve {
 pub enum InvalidSetting {
     #[error("DATABASE_URL: {0}")]
     DatabaseUrl(InvalidDatabaseUrl),
+    #[error("DATABASE_URL_FILE: cannot read {path}: {source}")]
+    DatabaseUrlFile { path: PathBuf, source: std::io::Error },
+    #[error("DATABASE_URL_FILE: in {path}: {reason}")]
+    DatabaseUrlInFile { path: PathBuf, reason: InvalidDatabaseUrl },
     #[error("{0}")]
     Numbering(#[from] InvalidNumbering),
     #[error("cannot read the file .env: {0}")]
