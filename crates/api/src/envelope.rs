@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::input::StrictHandling;
+use crate::observer::{Answered, OfWorker};
 use crate::problem::Code;
 use crate::rate_limit;
 use crate::slashes;
@@ -38,6 +39,7 @@ pub(crate) async fn envelope(
     // Decoded, as routing takes it.
     let path = request.match_info().as_str();
     let is_api = path == "/api" || path.starts_with("/api/");
+    let observer = request.app_data::<OfWorker>().cloned();
     let method = request.method().clone();
     if method == Method::HEAD {
         // Answered like GET; the connection knows better and leaves the body out.
@@ -79,12 +81,17 @@ pub(crate) async fn envelope(
             (Err(error.into()), status, None)
         }
     };
+    let took = started.elapsed();
+    if let Some(observer) = observer {
+        let (method, route, status) = (method.as_str(), route.as_deref(), status.as_u16());
+        observer.answered(Answered { method, route, status, took });
+    }
     log::info!(
         target: "request",
         method = method.as_str(),
         route = route.as_deref().unwrap_or("-"),
         status = status.as_u16(),
-        ms = started.elapsed().as_micros() as f64 / 1000.0,
+        ms = took.as_micros() as f64 / 1000.0,
         request_id = request_id.to_str().unwrap_or_default();
         ""
     );

@@ -111,6 +111,12 @@ pub struct Serve {
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
 
+    /// The address on which Prometheus finds /metrics. [default: nobody is told]
+    ///
+    /// Whoever can reach it can read it, without a token.
+    #[arg(long, env, value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
     /// The URL under which clients reach the service, such as `https://customers.example`: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]

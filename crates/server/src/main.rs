@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod duration;
 mod logging;
+mod metrics;
 mod serve;
 mod signals;
 mod sweeping;
@@ -29,6 +30,10 @@ enum Failure {
     Open { url: String, source: customers_storage::OpenError },
     #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
     Bind { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(
+        "cannot listen on {address}: {source}; choose another address with --metrics-bind or METRICS_BIND"
+    )]
+    BindMetrics { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{0}")]
     Other(Box<dyn std::error::Error>),
 }

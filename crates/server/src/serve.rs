@@ -2,15 +2,17 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
-use customers_api::{Api, MintedToken};
+use customers_api::{Api, MintedToken, Observer};
 use customers_domain::Name;
 use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
 
 use crate::config::{Database, Serve};
+use crate::metrics::{self, Metrics};
 use crate::signals::StopSignals;
 use crate::{Failure, open, sweeping, token};
 
@@ -25,11 +27,24 @@ const SHUTDOWN_TIMEOUT: u64 = 30;
 
 /// Serves until the process is told to stop, and answers what is under way before it returns.
 pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> {
+    let url = database.url()?;
     let store = open(database)?;
+    let metrics = match settings.metrics_bind {
+        Some(address) => {
+            let metrics = Metrics::new(store.instrumented.clone(), url.kind());
+            Some((Arc::new(metrics.map_err(Failure::other)?), address))
+        }
+        None => None,
+    };
+    let observer: Arc<dyn Observer> = match &metrics {
+        Some((metrics, _)) => metrics.clone(),
+        None => Arc::new(()),
+    };
     let api = Api::new(
         store.customers.clone(),
         store.tokens.clone(),
         store.users.clone(),
+        observer,
         settings.api(),
     );
     let server = HttpServer::new(move || customers_api::app(&api))
@@ -40,13 +55,18 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         .bind(settings.bind)
         .map_err(|source| Failure::Bind { address: settings.bind, source })?;
     let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    let metrics = metrics.map(|(metrics, address)| metrics::serve(metrics, address)).transpose()?;
     let stop = StopSignals::listen()?;
 
     greet(&*store.tokens, &settings, address).await?;
     let server = server.run();
     actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
     actix_web::rt::spawn(stop_on_signal(server.handle(), stop));
-    log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = database.url()?; "listening");
+    log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = url; "listening");
+    if let Some((server, address)) = metrics {
+        log::info!(address:% = address; "metrics");
+        actix_web::rt::spawn(server);
+    }
     server.await.map_err(Failure::other)?;
     log::info!("stopped");
     Ok(())

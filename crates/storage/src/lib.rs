@@ -17,6 +17,7 @@ mod schema;
 mod searching;
 mod sql;
 mod sqlite;
+mod statistics;
 mod url;
 
 use std::num::NonZeroU32;
@@ -28,6 +29,7 @@ use customers_domain::{AccountNumbering, CustomerRepository};
 
 pub use backup::{Backup, BackupError, Progress};
 pub use error::OpenError;
+pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 
 /// The ports of one database.
@@ -39,12 +41,22 @@ pub struct Store {
     pub tokens: Arc<dyn TokenRepository>,
     /// Keeps the users.
     pub users: Arc<dyn UserRepository>,
+    /// Tells what it is doing.
+    pub instrumented: Arc<dyn Instrumented>,
 }
 
 impl Store {
-    fn of<T: CustomerRepository + TokenRepository + UserRepository + 'static>(adapter: T) -> Self {
+    fn of<T>(adapter: T) -> Self
+    where
+        T: CustomerRepository + TokenRepository + UserRepository + Instrumented + 'static,
+    {
         let adapter = Arc::new(adapter);
-        Self { customers: adapter.clone(), tokens: adapter.clone(), users: adapter }
+        Self {
+            customers: adapter.clone(),
+            tokens: adapter.clone(),
+            users: adapter.clone(),
+            instrumented: adapter,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use diesel::result::Error;
 use diesel::sql_types::Text;
 
 use crate::error::OpenError;
+use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 use connections::Connections;
 use ids::Ids;
@@ -52,6 +53,12 @@ impl PostgresStore {
             numbering: options.numbering,
             has_search_index,
         })
+    }
+}
+
+impl Instrumented for PostgresStore {
+    fn statistics(&self) -> Statistics {
+        Statistics { pools: vec![self.connections.statistics()], writer: None }
     }
 }
 

@@ -128,6 +128,7 @@ async fn the_help_teaches_every_setting(home: Home) {
         "ACCOUNT_PREFIX",
         "ACCOUNT_WIDTH",
         "BIND",
+        "METRICS_BIND",
         "RUST_LOG",
         "LOG_FORMAT",
         "LOGIN_TOKEN_TTL",

@@ -51,6 +51,7 @@ mod leniency;
 mod listing;
 mod log;
 mod login;
+mod metrics;
 mod openapi;
 mod outages;
 mod races;
