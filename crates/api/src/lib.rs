@@ -3,6 +3,7 @@
 mod auth;
 mod client_address;
 mod conditional;
+mod cors;
 mod customers;
 mod docs;
 mod envelope;
@@ -34,6 +35,7 @@ use customers_domain::user::UserRepository;
 
 pub use auth::MintedToken;
 pub use client_address::{InvalidTrustedProxies, TrustedProxies};
+pub use cors::{CorsOrigins, InvalidCorsOrigin};
 pub use observer::{Answered, Observer};
 pub use openapi::document;
 pub use origin::{InvalidPublicUrl, PublicUrl};
@@ -51,6 +53,8 @@ pub struct Settings {
     pub rate_limit: Option<NonZeroU32>,
     /// Whose word is taken for where a request comes from.
     pub trusted_proxies: TrustedProxies,
+    /// The origins whose web pages may call.
+    pub cors_origins: CorsOrigins,
     /// Under which URL clients reach the service; unless it is said, the host that they name.
     pub public_url: Option<PublicUrl>,
     /// Whether answers show, beside the flat attributes, what older documentation shows.

@@ -1,7 +1,5 @@
 //! Whoever counts what the API does.
 
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Is told what happens, on the thread on which it does: it MUST NOT block.
@@ -30,19 +28,4 @@ impl Observer for () {
     fn answered(&self, _: Answered<'_>) {}
 
     fn login_failed(&self) {}
-}
-
-/// The observer as the requests of one worker share it: what all threads counted the users of would
-/// go from processor to processor with each of them.
-#[derive(Clone)]
-pub(crate) struct OfWorker(Rc<Arc<dyn Observer>>);
-
-impl OfWorker {
-    pub fn new(observer: &Arc<dyn Observer>) -> Self {
-        Self(Rc::new(observer.clone()))
-    }
-
-    pub fn answered(&self, answered: Answered<'_>) {
-        self.0.answered(answered);
-    }
 }

@@ -51,7 +51,7 @@ pub(crate) fn of(public_url: Option<&PublicUrl>, request: &HttpRequest) -> Strin
 }
 
 /// A host and maybe a port, and nothing else.
-fn is_host(authority: &Authority) -> bool {
+pub(crate) fn is_host(authority: &Authority) -> bool {
     let host = authority.host();
     !host.is_empty()
         && (authority.as_str() == host || authority.port_u16().is_some())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use customers_api::{PublicUrl, TrustedProxies};
+use customers_api::{CorsOrigins, PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
 
@@ -160,6 +160,10 @@ pub struct Serve {
     /// X-Forwarded-For that is none of them.
     #[arg(long, env, value_name = "NETWORKS", default_value = "")]
     trusted_proxies: TrustedProxies,
+
+    /// The origins whose web pages may call, such as https://crm.example, split by commas.
+    #[arg(long, env, value_name = "ORIGINS", default_value = "")]
+    cors_origins: CorsOrigins,
 }
 
 impl Serve {
@@ -169,6 +173,7 @@ impl Serve {
             login_token_ttl: self.login_token_ttl,
             rate_limit: NonZeroU32::new(self.rate_limit),
             trusted_proxies: self.trusted_proxies.clone(),
+            cors_origins: self.cors_origins.clone(),
             public_url: self.public_url.clone(),
             legacy_answers: self.legacy_answers,
         }

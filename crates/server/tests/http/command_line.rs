@@ -134,6 +134,7 @@ async fn the_help_teaches_every_setting(home: Home) {
         "LOGIN_TOKEN_TTL",
         "RATE_LIMIT",
         "TRUSTED_PROXIES",
+        "CORS_ORIGINS",
         "--first-token",
     ] {
         assert!(help.contains(setting), "{setting} is missing in {help}");

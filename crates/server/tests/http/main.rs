@@ -34,6 +34,7 @@ macro_rules! cases {
 mod backup;
 mod command_line;
 mod conditional;
+mod cors;
 mod crashes;
 mod creation;
 mod deleting;
