@@ -12,6 +12,7 @@ use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
 
 use crate::duration::duration;
+use crate::tls;
 
 /// The database and what is made in it.
 #[derive(Args)]
@@ -117,6 +118,16 @@ pub struct Serve {
     #[arg(long, env, value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 
+    /// A certificate with its chain, in PEM: the service itself speaks TLS, and only that.
+    ///
+    /// It is read again, with its key, on SIGHUP; connections that are made from then on get it.
+    #[arg(long, env, value_name = "PATH", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of that certificate, in PEM.
+    #[arg(long, env, value_name = "PATH", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
     /// The URL under which clients reach the service, such as `https://customers.example`: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]
@@ -167,6 +178,21 @@ pub struct Serve {
 }
 
 impl Serve {
+    /// Where certificate and key are kept, if the service speaks TLS.
+    pub fn tls(&self) -> Option<tls::Files> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(tls::Files { certificate, key })
+    }
+
+    /// Whether tokens travel through a network as they are, as far as can be told: others than this
+    /// machine can connect, without TLS, and nothing is said of a proxy that speaks it.
+    pub fn is_in_clear(&self) -> bool {
+        !self.bind.ip().is_loopback()
+            && self.tls_cert.is_none()
+            && self.trusted_proxies.is_empty()
+            && !self.public_url.as_ref().is_some_and(PublicUrl::is_https)
+    }
+
     /// How the API behaves.
     pub fn api(&self) -> customers_api::Settings {
         customers_api::Settings {

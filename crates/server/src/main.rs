@@ -9,6 +9,7 @@ mod metrics;
 mod serve;
 mod signals;
 mod sweeping;
+mod tls;
 mod token;
 mod user;
 
@@ -26,6 +27,8 @@ use crate::config::{Database, InvalidSetting};
 enum Failure {
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
     #[error("{url}: {source}")]
     Open { url: String, source: customers_storage::OpenError },
     #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
@@ -46,7 +49,7 @@ impl Failure {
     /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) => ExitCode::from(2),
+            Self::Setting(_) | Self::Tls(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

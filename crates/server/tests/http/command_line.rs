@@ -133,6 +133,8 @@ async fn the_help_teaches_every_setting(home: Home) {
         "LOG_FORMAT",
         "LOGIN_TOKEN_TTL",
         "RATE_LIMIT",
+        "TLS_CERT",
+        "TLS_KEY",
         "TRUSTED_PROXIES",
         "CORS_ORIGINS",
         "--first-token",

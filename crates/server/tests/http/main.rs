@@ -61,6 +61,7 @@ mod reading;
 mod searching;
 mod shutdown;
 mod sockets;
+mod tls;
 mod tokens;
 mod updating;
 mod users;
