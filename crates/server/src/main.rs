@@ -1,6 +1,7 @@
 //! The customer registry: one binary that serves it and looks after it.
 
 mod backup;
+mod check;
 mod cli;
 mod config;
 mod duration;
@@ -75,6 +76,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     signals::survive_file_limit()?;
     match cli.command {
         Command::Serve(settings) => serve::serve(&cli.database, settings).await,
+        Command::Check(settings) => check::run(&cli.database, &settings),
         Command::Migrate => {
             open(&cli.database)?;
             println!("The database is at the schema of this version.");

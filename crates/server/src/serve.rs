@@ -26,6 +26,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way have so long, in seconds, to be answered after SIGTERM.
 const SHUTDOWN_TIMEOUT: u64 = 30;
 
+/// What is told where [`Serve::is_in_clear`].
+pub const IN_CLEAR: &str = "tokens travel in clear: set TLS_CERT and TLS_KEY, or listen on 127.0.0.1 \
+                            only, or name the proxy that speaks TLS in TRUSTED_PROXIES";
+
 /// Serves until the process is told to stop, and answers what is under way before it returns.
 pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> {
     let tls = settings.tls().map(Pair::read).transpose()?;
@@ -66,10 +70,7 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         actix_web::rt::spawn(pair.reload_on(ReloadSignal::listen()?));
     }
     if settings.is_in_clear() {
-        log::warn!(
-            "tokens travel in clear: set TLS_CERT and TLS_KEY, or listen on 127.0.0.1 only, or name \
-             the proxy that speaks TLS in TRUSTED_PROXIES"
-        );
+        log::warn!("{IN_CLEAR}");
     }
 
     greet(&*store.tokens, &settings, address).await?;

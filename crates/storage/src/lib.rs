@@ -4,6 +4,7 @@
 
 mod backup;
 mod change;
+mod check;
 mod error;
 mod indexes;
 mod listing;
@@ -28,6 +29,7 @@ use customers_domain::user::UserRepository;
 use customers_domain::{AccountNumbering, CustomerRepository};
 
 pub use backup::{Backup, BackupError, Progress};
+pub use check::{Finding, Verdict, check};
 pub use error::OpenError;
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};

@@ -1,6 +1,7 @@
 //! The adapter for PostgreSQL and what speaks its protocol: everything on threads, as many as there
 //! are connections.
 
+mod check;
 mod connections;
 mod customers;
 mod ids;
@@ -18,6 +19,7 @@ use diesel::sql_types::Text;
 use crate::error::OpenError;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
+pub(crate) use check::check;
 use connections::Connections;
 use ids::Ids;
 use reads::Asked;

@@ -32,6 +32,7 @@ macro_rules! cases {
 }
 
 mod backup;
+mod check;
 mod command_line;
 mod conditional;
 mod cors;
