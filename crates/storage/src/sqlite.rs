@@ -21,6 +21,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
+use crate::statistics::{Instrumented, PoolStatistics, Statistics};
 use crate::{Options, migrations, refresh};
 use reads::Scanners;
 use wal::Wal;
@@ -101,6 +102,16 @@ impl SqliteStore {
         let Ok(done) =
             self.writer.run(move |conn| work(conn).map_err(Abort::<Never>::Failed)).await?;
         Ok(done)
+    }
+}
+
+impl Instrumented for SqliteStore {
+    fn statistics(&self) -> Statistics {
+        let reads = PoolStatistics::of("reads", self.readers.max_size(), self.readers.state());
+        Statistics {
+            pools: vec![reads, self.scanners.statistics()],
+            writer: Some(self.writer.statistics()),
+        }
     }
 }
 
