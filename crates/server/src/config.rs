@@ -172,7 +172,7 @@ pub struct Serve {
     #[arg(long, env, value_name = "NETWORKS", default_value = "")]
     trusted_proxies: TrustedProxies,
 
-    /// The origins whose web pages may call, such as https://crm.example, split by commas.
+    /// The origins whose web pages may call, such as `https://crm.example`, split by commas.
     #[arg(long, env, value_name = "ORIGINS", default_value = "")]
     cors_origins: CorsOrigins,
 }
