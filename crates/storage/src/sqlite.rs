@@ -33,11 +33,11 @@ const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Memory for pages, in KiB, of each connection that reads inline and of the one that writes: enough for
 /// the inner pages of the indexes of millions of customers, so that a point read touches the file for
 /// its leaves only.
-const CACHE_KIB: u32 = 12 * 1024;
+const CACHE_KIB: u32 = 8 * 1024;
 
 /// The same of each connection for lists and searches, which pass by more than any cache would hold:
 /// the operating system's is behind it.
-const SCANNING_CACHE_KIB: u32 = 4 * 1024;
+const SCANNING_CACHE_KIB: u32 = 2 * 1024;
 
 /// What was written ahead is brought into the file when it has so many pages of 4 KiB: seldom enough
 /// that a page that many writes change is written there once for all of them.
