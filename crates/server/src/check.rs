@@ -1,7 +1,7 @@
 //! `customers check`: says what is wrong before anything is served.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use customers_storage::{Finding, Verdict};
 
@@ -32,17 +32,8 @@ pub fn run(database: &Database, settings: &Serve) -> Result<(), Failure> {
 }
 
 fn check_settings(settings: &Serve) -> Vec<Finding> {
-    let address = settings.bind;
-    let mut findings = vec![match TcpListener::bind(address) {
-        Ok(_) => Finding::good("address", format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            Finding::doubtful("address", format!("{address} is in use: is it by this service?"))
-        }
-        Err(error) => {
-            let text = format!("cannot listen on {address}: {error}; choose another with BIND");
-            Finding::bad("address", text)
-        }
-    }];
+    let mut findings = vec![check_address(settings.bind, "BIND")];
+    findings.extend(settings.metrics_bind.map(|address| check_address(address, "METRICS_BIND")));
     if let Some(files) = settings.tls() {
         findings.push(match Pair::read(files) {
             Ok(_) => Finding::good("TLS", "certificate and key belong together"),
@@ -53,4 +44,19 @@ fn check_settings(settings: &Serve) -> Vec<Finding> {
         findings.push(Finding::doubtful("TLS", crate::serve::IN_CLEAR));
     }
     findings
+}
+
+/// Whether the address that this setting names can be listened on.
+fn check_address(address: SocketAddr, setting: &str) -> Finding {
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::good("address", format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            Finding::doubtful("address", format!("{address} is in use: is it by this service?"))
+        }
+        Err(error) => {
+            let text =
+                format!("cannot listen on {address}: {error}; choose another with {setting}");
+            Finding::bad("address", text)
+        }
+    }
 }

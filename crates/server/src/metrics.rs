@@ -109,48 +109,35 @@ fn in_digits(status: u16, digits: &mut [u8; 3]) -> &str {
 }
 
 fn pools(pools: &[PoolStatistics]) -> Vec<MetricFamily> {
-    let each = |figure: fn(&PoolStatistics) -> u32| {
-        pools.iter().map(|pool| gauge(&[("pool", pool.name)], figure(pool).into())).collect()
+    type Figure = (&'static str, &'static str, fn(&PoolStatistics) -> u32);
+    const FIGURES: [Figure; 4] = [
+        ("connections_max", "The most connections to the database.", |pool| pool.size),
+        ("connections", "Open connections to the database.", |pool| pool.open),
+        ("connections_used", "Connections to the database that are in use.", |pool| pool.used),
+        ("waiting", "Requests that wait for a connection to the database.", |pool| pool.waiting),
+    ];
+    let family = |(name, help, figure): Figure| {
+        let each = pools.iter().map(|pool| gauge(&[("pool", pool.name)], figure(pool).into()));
+        family(&format!("customers_database_{name}"), help, each.collect())
     };
-    vec![
-        family(
-            "customers_database_connections_max",
-            "The most connections to the database.",
-            each(|pool| pool.size),
-        ),
-        family(
-            "customers_database_connections",
-            "Open connections to the database.",
-            each(|pool| pool.open),
-        ),
-        family(
-            "customers_database_connections_used",
-            "Connections to the database that are in use.",
-            each(|pool| pool.used),
-        ),
-        family(
-            "customers_database_waiting",
-            "Requests that wait for a connection to the database.",
-            each(|pool| pool.waiting),
-        ),
-    ]
+    FIGURES.map(family).into()
 }
 
 fn writer(writer: &WriterStatistics) -> Vec<MetricFamily> {
-    let plain = |value: f64| vec![gauge(&[], value)];
+    let plain = |name, help, value| family(name, help, vec![gauge(&[], value)]);
     vec![
-        family("customers_writer_queue", "Writes that wait.", plain(writer.queued as f64)),
-        family(
+        plain("customers_writer_queue", "Writes that wait.", writer.queued as f64),
+        plain(
             "customers_writer_queue_max",
             "The most writes that may wait.",
-            plain(writer.capacity as f64),
+            writer.capacity as f64,
         ),
-        groups(writer),
-        family(
+        plain(
             "customers_wal_bytes",
             "The length of SQLite's write-ahead log.",
-            plain(writer.wal_bytes as f64),
+            writer.wal_bytes as f64,
         ),
+        groups(writer),
     ]
 }
 

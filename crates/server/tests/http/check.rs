@@ -101,6 +101,8 @@ async fn settings_that_do_not_work_are_problems(home: Home) {
     let ran = home.run(&["check", "--bind", "192.0.2.1:80"]);
     assert_problem(&ran, "address", "BIND");
     assert!(ran.stdout.contains("warning  TLS: "), "{ran:?}");
+    let ran = home.run(&["check", "--bind", "127.0.0.1:0", "--metrics-bind", "192.0.2.1:80"]);
+    assert_problem(&ran, "address", "METRICS_BIND");
     let ran = home.run(&["check", "--bind", "127.0.0.1:0", "--tls-cert", "a", "--tls-key", "b"]);
     assert_problem(&ran, "TLS", "TLS_CERT");
     assert_eq!(home.run(&["check", "--bind", "nonsense"]).code, 2);
