@@ -23,6 +23,11 @@ use customers_storage::Store;
 use crate::cli::{Cli, Command};
 use crate::config::{Database, InvalidSetting};
 
+/// Quicker than the system's where there are many small pieces, as customers are.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why a command failed: what is printed before the process ends.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
