@@ -33,7 +33,7 @@ use customers_domain::user::UserRepository;
 
 pub use auth::MintedToken;
 pub use client_address::{InvalidTrustedProxies, TrustedProxies};
-pub use openapi::document;
+pub use openapi::{client_document, document};
 pub use origin::{InvalidPublicUrl, PublicUrl};
 pub use password::hash as hash_password;
 pub use routes::app;

@@ -8,7 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use customers_api::{PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
-use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
+use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options, Secret};
 
 use crate::duration::duration;
 
@@ -30,6 +30,11 @@ pub struct Database {
         hide_env_values = true,
     )]
     database_url: String,
+
+    /// A streaming replica of the PostgreSQL database, from which lists and searches are read as soon
+    /// as it has all that was answered before. The primary is asked otherwise.
+    #[arg(long, env, global = true, value_name = "URL", hide_env_values = true)]
+    database_read_url: Option<String>,
 
     /// The most connections: to PostgreSQL, or for reading from SQLite.
     #[arg(long, env, global = true, value_name = "NUMBER", default_value = "16")]
@@ -56,7 +61,18 @@ impl Database {
         Ok(Options {
             numbering: AccountNumbering::new(&self.account_prefix, self.account_width)?,
             connections: self.database_connections,
+            replica: self.replica()?,
         })
+    }
+
+    fn replica(&self) -> Result<Option<Secret>, InvalidSetting> {
+        let Some(url) = self.database_read_url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        match (self.url()?, url.parse().map_err(InvalidSetting::DatabaseReadUrl)?) {
+            (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(replica)) => Ok(Some(replica)),
+            _ => Err(InvalidSetting::NoReplica),
+        }
     }
 }
 
@@ -161,6 +177,12 @@ impl Serve {
 pub enum InvalidSetting {
     #[error("DATABASE_URL: {0}")]
     DatabaseUrl(InvalidDatabaseUrl),
+    #[error("DATABASE_READ_URL: {0}")]
+    DatabaseReadUrl(InvalidDatabaseUrl),
+    #[error(
+        "DATABASE_READ_URL: only a PostgreSQL database has replicas, which are PostgreSQL, too"
+    )]
+    NoReplica,
     #[error("{0}")]
     Numbering(#[from] InvalidNumbering),
     #[error("cannot read the file .env: {0}")]

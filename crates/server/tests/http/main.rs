@@ -32,6 +32,8 @@ macro_rules! cases {
 }
 
 mod backup;
+mod balanced;
+mod clients;
 mod command_line;
 mod conditional;
 mod crashes;
@@ -56,6 +58,7 @@ mod outages;
 mod races;
 mod rate_limits;
 mod reading;
+mod replica;
 mod searching;
 mod shutdown;
 mod sockets;

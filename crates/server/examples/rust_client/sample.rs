@@ -1,0 +1,18 @@
+use std::error::Error;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+
+use super::customers;
+
+pub async fn sample(url: &str, token: &str) -> Result<(), Box<dyn Error>> {
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse()?)]);
+    let http = reqwest::Client::builder().default_headers(headers).build()?;
+    let api = customers::Client::new_with_client(url, http);
+    let create = api.create_customer().body_map(|body| body.name("Société"));
+    match create.send().await {
+        Ok(customer) => println!("created {} as {}", customer.name, customer.customer_account),
+        Err(customers::Error::ErrorResponse(problem)) => println!("{}", problem.message),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
