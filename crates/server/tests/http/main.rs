@@ -33,9 +33,11 @@ macro_rules! cases {
 
 mod backup;
 mod balanced;
+mod check;
 mod clients;
 mod command_line;
 mod conditional;
+mod cors;
 mod crashes;
 mod creation;
 mod deleting;
@@ -53,6 +55,7 @@ mod leniency;
 mod listing;
 mod log;
 mod login;
+mod metrics;
 mod openapi;
 mod outages;
 mod races;
@@ -62,6 +65,7 @@ mod replica;
 mod searching;
 mod shutdown;
 mod sockets;
+mod tls;
 mod tokens;
 mod updating;
 mod users;

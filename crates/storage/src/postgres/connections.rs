@@ -14,6 +14,7 @@ use r2d2::{ManageConnection, Pool};
 use tokio::sync::Semaphore;
 
 use crate::error::{Abort, Never, from_postgres, is_away, is_conflict, unavailable};
+use crate::statistics::PoolStatistics;
 
 /// A request waits so long for a connection to the primary, and one that has broken is replaced for so
 /// long.
@@ -82,6 +83,11 @@ impl Connections {
             admitted: Semaphore::new(connections + WAITING),
             patience,
         })
+    }
+
+    pub fn statistics(&self) -> PoolStatistics {
+        PoolStatistics::of("postgres", self.pool.max_size(), self.pool.state())
+            .queued(&self.admitted, WAITING)
     }
 
     /// Runs work that the data cannot refuse.
