@@ -123,7 +123,7 @@ async fn calls(url: &str, token: &str) -> Result<(), Box<dyn Error>> {
             ListCustomersResponse::CursorPage(page) => page.data.len(),
         }
     );
-    println!("found: {}", api.search_customers().term("SOCIETE").send().await?.total);
+    println!("found: {}", api.search_customers().term("MARQUE").send().await?.total);
 
     println!("deleted: {}", api.delete_customer().customer(id).send().await?.status().as_u16());
     let gone = api.get_customer().customer(id.to_string()).send().await;

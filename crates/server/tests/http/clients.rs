@@ -61,7 +61,7 @@ fn server_on(database: TestDatabase) -> TestServer {
 async fn a_client_in_rust_makes_the_documented_calls(home: Home) {
     let program = Path::new(env!("CARGO_BIN_EXE_customers")).with_file_name("examples/rust_client");
     assert!(program.exists(), "run `cargo build --package customers-server --examples`");
-    let run = |server: &TestServer, what| {
+    let run = |server: &TestServer, what: &str| {
         let url = format!("http://{}", server.address());
         output(Command::new(&program).args([what, &url, server.token()]))
     };
@@ -75,27 +75,31 @@ async fn a_client_in_rust_makes_the_documented_calls(home: Home) {
 
 async fn a_client_in_typescript_makes_the_documented_calls(home: Home) {
     let server = TestServer::start(home, &[]);
-    let client = TypeScript::generate(&format!("http://{}/openapi.json", server.address()));
-    assert_eq!(client.run("sample.ts", &sample("ts", &server), &server), SAMPLE_ANSWER);
+    let document = format!("http://{}/openapi.json", server.address());
+    let programs = [("sample.ts", &*sample("ts", &server)), TypeScript::CALLS];
+    let client = TypeScript::generate(&document, &programs);
+    assert_eq!(client.run("sample.ts", &server), SAMPLE_ANSWER);
     server.home.user("zoe@example.com", "correct horse battery staple");
-    assert_eq!(client.run("calls.ts", TypeScript::CALLS, &server), ANSWERS);
+    assert_eq!(client.run("calls.ts", &server), ANSWERS);
 }
 
 async fn a_client_in_python_makes_the_documented_calls(home: Home) {
     let server = TestServer::start(home, &[]);
-    let client = Python::generate(["--url", &format!("http://{}/openapi.json", server.address())]);
-    assert_eq!(client.run("sample.py", &sample("python", &server), &server), SAMPLE_ANSWER);
+    let document = ["--url", &format!("http://{}/openapi.json", server.address())];
+    let programs = [("sample.py", &*sample("python", &server)), Python::CALLS];
+    let client = Python::generate(document, &programs);
+    assert_eq!(client.run("sample.py", &server), SAMPLE_ANSWER);
     server.home.user("zoe@example.com", "correct horse battery staple");
-    assert_eq!(client.run("calls.py", Python::CALLS, &server), ANSWERS);
+    assert_eq!(client.run("calls.py", &server), ANSWERS);
 }
 
 async fn clients_are_generated_from_the_document_for_generators_as_well(_: Home) {
     let server = server_on(TestDatabase::sqlite());
-    let client = TypeScript::generate(CLIENT_JSON);
-    assert_eq!(client.run("calls.ts", TypeScript::CALLS, &server), ANSWERS);
+    let client = TypeScript::generate(CLIENT_JSON, &[TypeScript::CALLS]);
+    assert_eq!(client.run("calls.ts", &server), ANSWERS);
     let server = server_on(TestDatabase::sqlite());
-    let client = Python::generate(["--path", CLIENT_JSON]);
-    assert_eq!(client.run("calls.py", Python::CALLS, &server), ANSWERS);
+    let client = Python::generate(["--path", CLIENT_JSON], &[Python::CALLS]);
+    assert_eq!(client.run("calls.py", &server), ANSWERS);
 }
 
 /// The sample in this language, for this server.
@@ -107,43 +111,47 @@ fn sample(language: &str, server: &TestServer) -> String {
         .replace("YOUR_TOKEN", server.token())
 }
 
-/// A generated client in a folder of its own, below the packages that it takes.
+/// A generated client in a folder of its own, below the packages that it takes, and programs that use
+/// it.
 struct TypeScript(TempDir);
 
 impl TypeScript {
-    const CALLS: &str = include_str!("clients/calls.ts");
+    const CALLS: (&str, &str) = ("calls.ts", include_str!("clients/calls.ts"));
 
-    fn generate(document: &str) -> Self {
+    /// Generates the client, and compiles it with the programs, each with its name.
+    fn generate(document: &str, programs: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir_in(generators()).expect("run scripts/clients/tools");
         output(
             node("openapi-typescript/bin/cli.js")
                 .args([document, "--default-non-nullable", "false", "--output", "schema.d.ts"])
                 .current_dir(&folder),
         );
-        Self(folder)
-    }
-
-    /// What a program prints that is checked against the client.
-    fn run(&self, name: &str, program: &str, server: &TestServer) -> String {
-        std::fs::write(self.0.path().join(name), program).expect("a file");
+        write(&folder, programs);
         output(
             node("typescript/bin/tsc")
                 .args(["--noEmit", "--strict", "--target", "es2024", "--module", "nodenext"])
-                .args(["--types", "node", "--allowImportingTsExtensions", name])
-                .current_dir(&self.0),
+                .args(["--types", "node", "--allowImportingTsExtensions"])
+                .args(programs.iter().map(|(name, _)| name))
+                .current_dir(&folder),
         );
+        Self(folder)
+    }
+
+    /// What a program prints.
+    fn run(&self, name: &str, server: &TestServer) -> String {
         let url = format!("http://{}", server.address());
         output(Command::new(node_itself()).args([name, &url, server.token()]).current_dir(&self.0))
     }
 }
 
-/// A generated client in a folder of its own.
+/// A generated client in a folder of its own, and programs that use it.
 struct Python(TempDir);
 
 impl Python {
-    const CALLS: &str = include_str!("clients/calls.py");
+    const CALLS: (&str, &str) = ("calls.py", include_str!("clients/calls.py"));
 
-    fn generate(document: [&str; 2]) -> Self {
+    /// Generates the client, and holds the types of the programs, each with its name, against it.
+    fn generate(document: [&str; 2], programs: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         output(
             Command::new(python("openapi-python-client"))
@@ -154,18 +162,28 @@ impl Python {
                 .env("PATH", python("").as_os_str())
                 .current_dir(&folder),
         );
+        write(&folder, programs);
+        // Nothing is said of the generator's own code, which type checkers see differently.
+        output(
+            Command::new(python("mypy"))
+                .args(["--strict", "--follow-imports=silent"])
+                .args(programs.iter().map(|(name, _)| name))
+                .current_dir(&folder),
+        );
         Self(folder)
     }
 
-    /// What a program prints that is checked against the client.
-    fn run(&self, name: &str, program: &str, server: &TestServer) -> String {
-        std::fs::write(self.0.path().join(name), program).expect("a file");
-        // Nothing is said of the generator's own code, which type checkers see differently.
-        let mut mypy = Command::new(python("mypy"));
-        output(mypy.args(["--strict", "--follow-imports=silent", name]).current_dir(&self.0));
+    /// What a program prints.
+    fn run(&self, name: &str, server: &TestServer) -> String {
         let url = format!("http://{}", server.address());
         let mut run = Command::new(python("python3"));
         output(run.args([name, &url, server.token()]).current_dir(&self.0))
+    }
+}
+
+fn write(folder: &TempDir, programs: &[(&str, &str)]) {
+    for (name, program) in programs {
+        std::fs::write(folder.path().join(name), program).expect("a file");
     }
 }
 

@@ -105,7 +105,7 @@ accounts = f"a/b,{page.data[0].customer_account}"
 either = got(list_customers.sync(client=api, filtercustomer_account=accounts))
 assert isinstance(either, CustomerPage)
 say("either:", len(either.data))
-say("found:", got(search_customers.sync(client=api, term="SOCIETE")).total)
+say("found:", got(search_customers.sync(client=api, term="MARQUE")).total)
 
 deleted = delete_customer.sync_detailed(created.id, client=api)
 say("deleted:", deleted.status_code.value)

@@ -70,7 +70,7 @@ console.log("walked:", walked.join());
 const either = { "filter[customerAccount]": `a/b,${page.data[0]!.customerAccount}` };
 const both = got(await api.GET("/api/v1/customers", { params: { query: either } }));
 console.log("either:", both.data.length);
-const search = { params: { query: { term: "SOCIETE" } } };
+const search = { params: { query: { term: "MARQUE" } } };
 console.log("found:", got(await api.GET("/api/v1/customers/search", search)).total);
 
 const deleted = await api.DELETE("/api/v1/customers/{customer}", one);
