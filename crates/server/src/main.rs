@@ -90,9 +90,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
-        Command::Openapi => {
+        Command::Openapi { client } => {
+            let document =
+                if client { customers_api::client_document() } else { customers_api::document() };
             // Whoever reads may stop early, like `head` does.
-            match std::io::stdout().write_all(customers_api::document().as_bytes()) {
+            match std::io::stdout().write_all(document.as_bytes()) {
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::other(error)),
                 _ => Ok(()),
             }
