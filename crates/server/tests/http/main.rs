@@ -40,6 +40,7 @@ mod conditional;
 mod cors;
 mod crashes;
 mod creation;
+mod crowds;
 mod deleting;
 mod documented_calls;
 mod errors;
