@@ -93,6 +93,16 @@ pub trait CustomerRepository: Send + Sync {
     /// those of an idempotency key.
     async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError>;
 
+    /// [Erases](Customer::erased) a customer, deleted or not, for good: its values leave the customer,
+    /// its history (of which who, when and which attributes stay), the answers to idempotency keys
+    /// and all that lists and searches look at. Where nothing was done to it since it was erased,
+    /// nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::NotFound`] where there never was one, and [`WriteError::PreconditionFailed`].
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<Customer, WriteError>;
+
     /// The customers on a page, and how many there are on all.
     async fn list(
         &self,

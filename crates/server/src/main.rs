@@ -4,6 +4,7 @@ mod backup;
 mod cli;
 mod config;
 mod duration;
+mod erase;
 mod logging;
 mod serve;
 mod signals;
@@ -29,6 +30,8 @@ enum Failure {
     Open { url: String, source: customers_storage::OpenError },
     #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
     Bind { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("nothing was erased, because it cannot be undone: add --yes to erase this")]
+    Unconfirmed,
     #[error("{0}")]
     Other(Box<dyn std::error::Error>),
 }
@@ -41,7 +44,7 @@ impl Failure {
     /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) => ExitCode::from(2),
+            Self::Setting(_) | Self::Unconfirmed => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -75,6 +78,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
+        Command::Erase { id, yes } => erase::run(open(&cli.database)?, id, yes).await,
         Command::Openapi => {
             // Whoever reads may stop early, like `head` does.
             match std::io::stdout().write_all(customers_api::document().as_bytes()) {

@@ -4,6 +4,7 @@
 
 mod backup;
 mod change;
+mod erasing;
 mod error;
 mod indexes;
 mod listing;

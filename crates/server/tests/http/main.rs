@@ -38,6 +38,7 @@ mod crashes;
 mod creation;
 mod deleting;
 mod documented_calls;
+mod erasing;
 mod errors;
 mod failover;
 mod filtering;

@@ -107,6 +107,10 @@ impl CustomerRepository for PostgresStore {
         self.make(write, move |writing, conn| writing.restore(conn, id)).await
     }
 
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<Customer, WriteError> {
+        self.make(write, move |writing, conn| writing.erase(conn, id)).await
+    }
+
     async fn list(
         &self,
         selection: Selection,

@@ -10,9 +10,9 @@ use customers_domain::{
 };
 use diesel::prelude::*;
 
-use super::SqliteStore;
 use super::reads::is_bounded;
 use super::writes::Writing;
+use super::{SqliteStore, scrubbing};
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
 use crate::row::{CustomerRow, HistoryRow, at_most_one};
@@ -91,6 +91,14 @@ impl CustomerRepository for SqliteStore {
 
     async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError> {
         self.make(write, move |writing| writing.restore(id)).await
+    }
+
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<Customer, WriteError> {
+        let erased = self.make(write, move |writing| writing.erase(id)).await?;
+        let file = self.file.clone();
+        let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(&file)).await;
+        scrubbed.unwrap_or_else(|panic| Err(RepositoryError::Internal(panic.into())))?;
+        Ok(erased)
     }
 
     async fn list(

@@ -4,18 +4,19 @@ use customers_domain::{
     AccountKey, AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId,
     Idempotency, NewCustomer, Timestamp, Write, WriteError, Written,
 };
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::deferred::{Deferred, Totals};
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::Abort;
-use crate::queries;
 use crate::row::{CustomerRow, customer_id};
 use crate::schema::{
     customer_history, customer_keys, customer_phones, customers, idempotency_keys,
 };
 use crate::sql::{Sql, assignments};
+use crate::{erasing, queries};
 
 diesel::table! {
     /// SQLite's own note of the last id of each AUTOINCREMENT table.
@@ -53,6 +54,21 @@ impl Writing<'_> {
 
     pub fn restore(&mut self, id: CustomerId) -> Outcome<Written> {
         self.once(|this| this.change(id, &Change::Restore))
+    }
+
+    pub fn erase(&mut self, id: CustomerId) -> Outcome<Customer> {
+        // What is removed is overwritten, in pages that are given up, too. It stays so on this
+        // connection: it costs writes, of which a process that erases does few.
+        self.conn.batch_execute("PRAGMA secure_delete = ON")?;
+        if erasing::is_erased(self.conn, id)? {
+            let stored: CustomerRow = queries::customer(id.get())
+                .select(CustomerRow::as_select())
+                .get_result(self.conn)?;
+            return Ok(Customer::try_from(stored)?);
+        }
+        let erased = self.change(id, &Change::Erase)?;
+        erasing::forget(self.conn, id)?;
+        Ok(erased)
     }
 
     pub fn upsert(
