@@ -60,9 +60,13 @@ pub enum Command {
     /// Take all that is known of a customer, deleted or not, from the registry. It cannot be undone.
     ///
     /// The name becomes "(erased)", every other attribute but id and account what it is by default.
-    /// No value is left in the history, which goes on telling who changed what and when, in the
-    /// answers kept for idempotency keys, and in what is searched. Backups, and on PostgreSQL what
-    /// VACUUM has not removed yet, keep what they had. Without --yes it is shown what would be erased.
+    /// No value is left in the history, which goes on telling who changed which attribute and when, in
+    /// the answers kept for idempotency keys, in what is searched, or in free parts of an SQLite file.
+    /// Backups and exports, and on PostgreSQL what VACUUM has not removed yet, keep what they had.
+    ///
+    /// Servers may run meanwhile. Without --yes it is shown what would be erased, and nothing changes;
+    /// the exit code is 2 then. It is 1 where there is no such customer, and where the file could not be
+    /// cleaned because somebody reads for long: run it again then.
     Erase {
         /// The number of the customer.
         #[arg(value_parser = customer_id)]

@@ -1,18 +1,24 @@
 //! `customers erase`: takes all that is known of a customer from the registry.
 
+use customers_domain::history::{Action, HistoryEntry};
 use customers_domain::selection::{Filter, Order, Page, Selection, Trashed};
-use customers_domain::{Customer, CustomerId, Write, WriteError};
+use customers_domain::{Customer, CustomerId, Value, Write, WriteError};
 use customers_storage::Store;
 use uuid::Uuid;
 
 use crate::Failure;
 use crate::token::show;
 
+/// Of a long value, so many characters are shown.
+const SHOWN: usize = 60;
+
 /// Erases the customer, or tells what that would be where it is not confirmed.
 pub async fn run(store: Store, id: CustomerId, confirmed: bool) -> Result<(), Failure> {
     if !confirmed {
         let customer = find(&store, id).await?;
-        show(&description(&customer)).map_err(Failure::other)?;
+        let last = store.customers.history(id, None, 1).await.map_err(Failure::other)?;
+        let last = last.and_then(|mut entries| entries.pop());
+        show(&description(&customer, last.as_ref())).map_err(Failure::other)?;
         return Err(Failure::Unconfirmed);
     }
     let write = Write {
@@ -22,9 +28,13 @@ pub async fn run(store: Store, id: CustomerId, confirmed: bool) -> Result<(), Fa
         idempotency: None,
     };
     match store.customers.erase(id, write).await {
-        Ok(erased) => show(&format!(
-            "Erased customer {id}. Its account is still {}; backups have what they had.",
-            erased.customer_account.as_str()
+        Ok((_, false)) => show(&format!(
+            "Customer {id} was erased already, and nothing was done to it since: nothing to erase."
+        ))
+        .map_err(Failure::other),
+        Ok((erased, true)) => show(&format!(
+            "Erased customer {id}. Its account is still {}; backups and exports have what they had.",
+            quoted(erased.customer_account.as_str())
         ))
         .map_err(Failure::other),
         Err(WriteError::NotFound) => Err(unknown(id)),
@@ -41,23 +51,38 @@ async fn find(store: &Store, id: CustomerId) -> Result<Customer, Failure> {
 }
 
 fn unknown(id: CustomerId) -> Failure {
-    Failure::other(format!("there is no customer {id}"))
+    Failure::other(format!(
+        "there is no customer {id}; an id is the number that the API answers as `id`, not an account"
+    ))
 }
 
-/// What would be erased. Values are shown in quotes, so that none reaches the terminal as a command.
-fn description(customer: &Customer) -> String {
-    let account = customer.customer_account.as_str();
+/// What would be erased of a customer, to which this was done last.
+fn description(customer: &Customer, last: Option<&HistoryEntry>) -> String {
+    let id = customer.id;
+    if let Some(HistoryEntry { at, action: Action::Erased, .. }) = last {
+        return format!("Customer {id} was erased at {at}, and nothing was done to it since.");
+    }
     let values: String = customer
         .erased()
         .changes_since(Some(customer))
         .into_iter()
-        .map(|change| format!("  {}: {}\n", change.name, serde_json::json!(change.from)))
+        .map(|change| match change.from {
+            Value::Text(text) => format!("  {}: {}\n", change.name, quoted(&text)),
+            other => format!("  {}: {}\n", change.name, serde_json::json!(other)),
+        })
         .collect();
     format!(
-        "Of customer {} with the account {} this would be erased for good:\n{values}  \
+        "Of customer {id} with the account {} this would be erased for good:\n{values}  \
          all values in its history\n\
          Its id, its account, and who changed what and when would stay.",
-        customer.id,
-        serde_json::json!(account),
+        quoted(customer.customer_account.as_str()),
     )
+}
+
+/// A text in quotes, so that nothing of it reaches the terminal as a command, and cut where it is long.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", serde_json::json!(&text[..end])),
+        None => serde_json::json!(text).to_string(),
+    }
 }

@@ -41,8 +41,20 @@ enum Failure {
         "cannot listen on {address}: {source}; choose another address with --metrics-bind or METRICS_BIND"
     )]
     BindMetrics { address: std::net::SocketAddr, source: std::io::Error },
-    #[error("{0}")]
+    #[error("{}", causes(.0.as_ref()))]
     Other(Box<dyn std::error::Error>),
+}
+
+/// An error and what it came of, each once: some tell their cause themselves.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let cause = cause.to_string();
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 impl Failure {

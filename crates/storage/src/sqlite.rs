@@ -146,14 +146,14 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // FAST: what an update replaces is overwritten where that takes no further write, so that it is
-        // not left in the file when the customer is erased.
+        // secure_delete: what is replaced or removed is overwritten, in pages that are given up, too, so
+        // that the file holds nothing of it any more when the customer is erased.
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
              PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
-             PRAGMA secure_delete = FAST;
+             PRAGMA secure_delete = ON;
              PRAGMA cache_size = -{CACHE_KIB};",
             wal::LIMIT
         ))?;

@@ -93,9 +93,10 @@ impl Writing {
         })
     }
 
-    pub fn erase(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<Customer> {
+    /// And whether there was anything to erase.
+    pub fn erase(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<(Customer, bool)> {
         if let Some(customer) = self.done_already(conn)? {
-            return Ok(customer);
+            return Ok((customer, true));
         }
         conn.transaction(|conn| {
             let stored: CustomerRow = queries::customer(id.get())
@@ -105,11 +106,12 @@ impl Writing {
                 .optional()?
                 .ok_or(Abort::Refused(WriteError::NotFound))?;
             if erasing::is_erased(&mut Asked { conn, has_search_index: false }, id)? {
-                return Ok(Customer::try_from(stored)?);
+                return Ok((Customer::try_from(stored)?, false));
             }
             let erased = self.change_stored(conn, Some(stored), &Change::Erase)?;
             erasing::forget(&mut Asked { conn, has_search_index: false }, id)?;
-            erased.ok_or(Abort::Failed(Error::NotFound))
+            let erased = erased.ok_or(Abort::Failed(Error::NotFound))?;
+            Ok((erased, true))
         })
     }
 

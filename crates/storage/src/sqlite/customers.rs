@@ -93,11 +93,17 @@ impl CustomerRepository for SqliteStore {
         self.make(write, move |writing| writing.restore(id)).await
     }
 
-    async fn erase(&self, id: CustomerId, write: Write) -> Result<Customer, WriteError> {
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
         let erased = self.make(write, move |writing| writing.erase(id)).await?;
         let file = self.file.clone();
         let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(&file)).await;
-        scrubbed.unwrap_or_else(|panic| Err(RepositoryError::Internal(panic.into())))?;
+        let scrubbed = scrubbed.map_err(|panic| RepositoryError::Internal(panic.into()))?;
+        scrubbed.map_err(|reason| {
+            unavailable(format!(
+                "customer {id} is erased, but the file still holds what it was, because {reason}; \
+                 erase it again"
+            ))
+        })?;
         Ok(erased)
     }
 

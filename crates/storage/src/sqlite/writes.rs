@@ -4,7 +4,6 @@ use customers_domain::{
     AccountKey, AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId,
     Idempotency, NewCustomer, Timestamp, Write, WriteError, Written,
 };
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
@@ -56,19 +55,17 @@ impl Writing<'_> {
         self.once(|this| this.change(id, &Change::Restore))
     }
 
-    pub fn erase(&mut self, id: CustomerId) -> Outcome<Customer> {
-        // What is removed is overwritten, in pages that are given up, too. It stays so on this
-        // connection: it costs writes, of which a process that erases does few.
-        self.conn.batch_execute("PRAGMA secure_delete = ON")?;
+    /// And whether there was anything to erase.
+    pub fn erase(&mut self, id: CustomerId) -> Outcome<(Customer, bool)> {
         if erasing::is_erased(self.conn, id)? {
             let stored: CustomerRow = queries::customer(id.get())
                 .select(CustomerRow::as_select())
                 .get_result(self.conn)?;
-            return Ok(Customer::try_from(stored)?);
+            return Ok((Customer::try_from(stored)?, false));
         }
         let erased = self.change(id, &Change::Erase)?;
         erasing::forget(self.conn, id)?;
-        Ok(erased)
+        Ok((erased, true))
     }
 
     pub fn upsert(

@@ -51,7 +51,7 @@ async fn update(store: &Store, id: CustomerId, values: &[(&str, &str)]) -> Custo
 async fn an_erased_customer_keeps_id_account_and_times(database: TestDatabase) {
     let store = open(&database);
     let before = customer_with_a_past(&store, &database).await;
-    let erased = store.customers.erase(before.id, write()).await.unwrap();
+    let (erased, _) = store.customers.erase(before.id, write()).await.unwrap();
     assert!(erased.updated_at > before.updated_at);
     assert_eq!(erased, Customer { updated_at: erased.updated_at, ..before.erased() });
     assert_eq!((erased.id, &*erased.name), (before.id, ERASED_NAME));
@@ -66,7 +66,7 @@ async fn its_history_tells_who_changed_what_and_when_but_no_values(database: Tes
     let id = customer_with_a_past(&store, &database).await.id;
     let before = store.customers.history(id, None, 10).await.unwrap().unwrap();
     let by_zoe = Write { actor: "Zoé".into(), request_id: "r-9".into(), ..write() };
-    let erased = store.customers.erase(id, by_zoe).await.unwrap();
+    let (erased, _) = store.customers.erase(id, by_zoe).await.unwrap();
     let mut after = store.customers.history(id, None, 10).await.unwrap().unwrap();
     let entry = after.remove(0);
     assert_eq!((entry.action, entry.at), (Action::Erased, erased.updated_at));
@@ -107,7 +107,7 @@ async fn a_deleted_customer_is_erased_and_stays_deleted(database: TestDatabase) 
     let store = open(&database);
     let customer = customer_with_a_past(&store, &database).await;
     store.customers.delete(customer.id, write()).await.unwrap();
-    let erased = store.customers.erase(customer.id, write()).await.unwrap();
+    let (erased, _) = store.customers.erase(customer.id, write()).await.unwrap();
     assert!(erased.deleted_at.is_some());
     assert_eq!(erased.name, ERASED_NAME);
     assert_eq!(store.customers.find(customer.id).await.unwrap(), None);
@@ -120,16 +120,17 @@ async fn a_deleted_customer_is_erased_and_stays_deleted(database: TestDatabase) 
 async fn erasing_again_changes_nothing_unless_something_was_done(database: TestDatabase) {
     let store = open(&database);
     let id = customer_with_a_past(&store, &database).await.id;
-    let first = store.customers.erase(id, write()).await.unwrap();
-    assert_eq!(store.customers.erase(id, write()).await.unwrap(), first);
+    let (first, was_done) = store.customers.erase(id, write()).await.unwrap();
+    assert!(was_done);
+    assert_eq!(store.customers.erase(id, write()).await.unwrap(), (first, false));
     let entries = async || store.customers.history(id, None, 10).await.unwrap().unwrap();
     assert_eq!(entries().await.len(), 4);
 
     // Nothing shows in the customer any more, but in its history.
     update(&store, id, &[("name", "Wyvernski")]).await;
     let same = update(&store, id, &[("name", ERASED_NAME)]).await;
-    let again = store.customers.erase(id, write()).await.unwrap();
-    assert!(again.updated_at > same.updated_at);
+    let (again, was_done) = store.customers.erase(id, write()).await.unwrap();
+    assert!(was_done && again.updated_at > same.updated_at);
     let entries = entries().await;
     assert_eq!((entries.len(), entries[0].action), (7, Action::Erased));
     assert!(entries.iter().flat_map(|it| &it.changes).all(|it| it.from == Value::Null));
@@ -146,7 +147,7 @@ async fn nothing_of_it_is_left_in_the_file(database: TestDatabase) {
     let id = customer_with_a_past(&store, &database).await.id;
     let files = || -> Vec<u8> {
         let log = format!("{}-wal", database.path().display());
-        [database.path().into(), log.into()]
+        [database.path(), log.into()]
             .iter()
             .flat_map(|path: &std::path::PathBuf| std::fs::read(path).unwrap())
             .collect()
