@@ -14,7 +14,7 @@ use diesel::result::Error;
 use crate::schema::tokens;
 
 pub(crate) use customer::CustomerRow;
-pub(crate) use history::{HistoryRow, NewHistoryRow};
+pub(crate) use history::{HistoryRow, NewHistoryRow, without_values};
 pub(crate) use keys::{KeysRow, phones, text_key};
 pub(crate) use user::{NewUserRow, UserRow};
 

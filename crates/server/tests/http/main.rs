@@ -43,6 +43,7 @@ mod creation;
 mod crowds;
 mod deleting;
 mod documented_calls;
+mod erasing;
 mod errors;
 mod failover;
 mod filtering;

@@ -41,6 +41,19 @@ impl NewHistoryRow {
             changes: serde_json::Value::Object(changes).to_string(),
         }
     }
+
+    /// The row that tells what was changed, but no values.
+    pub fn without_values(self) -> Result<Self, Error> {
+        Ok(Self { changes: without_values(&self.changes)?, ..self })
+    }
+}
+
+/// The changes in a row, of which only the names are left.
+pub(crate) fn without_values(changes: &str) -> Result<String, Error> {
+    let mut changes: Map<String, serde_json::Value> =
+        serde_json::from_str(changes).map_err(corrupt)?;
+    changes.values_mut().for_each(|change| *change = json!({ "from": null, "to": null }));
+    Ok(serde_json::Value::Object(changes).to_string())
 }
 
 /// A change as it is stored, behind the name of what is changed.
