@@ -2,6 +2,7 @@
 
 mod customers;
 mod deferred;
+mod read_lock;
 mod reads;
 mod scrubbing;
 pub(crate) mod search_index;
@@ -24,6 +25,7 @@ use diesel::sqlite::SqliteConnection;
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
 use crate::statistics::{Instrumented, PoolStatistics, Statistics};
 use crate::{Options, migrations, refresh};
+use read_lock::ReadLock;
 use reads::Scanners;
 use wal::Wal;
 use writer::Writer;
@@ -52,6 +54,8 @@ pub(crate) struct SqliteStore {
     file: String,
     readers: Pool<ConnectionManager<SqliteConnection>>,
     scanners: Scanners,
+    /// Dropped with the connections that it is held for.
+    _read_lock: ReadLock,
     writer: Writer,
     numbering: AccountNumbering,
 }
@@ -82,10 +86,18 @@ impl SqliteStore {
         // Those for lists and searches are not opened before they are needed.
         let readers = pool(None, CACHE_KIB)?;
         let scanners = Scanners::new(pool(Some(0), SCANNING_CACHE_KIB)?);
+        let read_lock = ReadLock::hold(&file)?;
         let wal = Wal::of(&file);
         let same_file = file.clone();
         let writer = Writer::start(conn, wal, move || connect_for_writing(&same_file));
-        Ok(Self { file, readers, scanners, writer, numbering: options.numbering })
+        Ok(Self {
+            file,
+            readers,
+            scanners,
+            _read_lock: read_lock,
+            writer,
+            numbering: options.numbering,
+        })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
