@@ -31,11 +31,17 @@ fuzz: needs ## Call the service by its OpenAPI document, at length (FUZZ_EXAMPLE
 	scripts/with-postgres scripts/openapi/fuzz
 
 .PHONY: lint
-lint: ## Check formatting, lints, documentation and the OpenAPI document.
+lint: ## Check formatting, lints, documentation, the OpenAPI document and the domain's package.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 	@scripts/openapi/lint
+	@scripts/domain
+
+.PHONY: domain
+domain: ## Check customers-domain as others use it: each feature by itself, its package and interface.
+	@scripts/domain
+	cargo test --package customers-domain --all-features
 
 .PHONY: layers
 layers: ## Check that no crate depends on what it must not name.

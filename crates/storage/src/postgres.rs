@@ -55,7 +55,8 @@ impl PostgresStore {
             Connections::new(url, options.connections, PATIENCE).map_err(connected)?;
         let replica = match options.replica {
             Some(replica) => {
-                let origin = replica::Origin::of(&mut conn).map_err(failed)?;
+                let origin = replica::Origin::of(&mut conn)
+                    .map_err(|error| OpenError::Connect(error.into()))?;
                 let url = connections::with_time_limits(replica.expose());
                 Some(Replica::new(&url, options.connections, origin).map_err(connected)?)
             }
