@@ -61,6 +61,11 @@ package: needs ## Make a Debian package in target/deploy.
 deploy-test: needs ## As root: try the package, its units and proxies in a container (docs/DEPLOYMENT.md).
 	scripts/deploy/test
 
+.PHONY: upgrade-test
+upgrade-test: needs ## Upgrade two servers from the version of OLD=COMMIT behind HAProxy, under load.
+	@scripts/test-tools
+	scripts/deploy/upgrade-test $(or $(OLD),$(error upgrade-test: name a commit with OLD=))
+
 .PHONY: bench
 bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_ONLY, BENCH_SECONDS, BENCH_ROUNDS).
 	@scripts/test-tools
