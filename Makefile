@@ -31,11 +31,17 @@ fuzz: needs ## Call the service by its OpenAPI document, at length (FUZZ_EXAMPLE
 	scripts/with-postgres scripts/openapi/fuzz
 
 .PHONY: lint
-lint: ## Check formatting, lints, documentation and the OpenAPI document.
+lint: ## Check formatting, lints, documentation, the OpenAPI document and the domain's package.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 	@scripts/openapi/lint
+	@scripts/domain
+
+.PHONY: domain
+domain: ## Check customers-domain as others use it: each feature by itself, its package and interface.
+	@scripts/domain
+	cargo test --package customers-domain --all-features
 
 .PHONY: layers
 layers: ## Check that no crate depends on what it must not name.
@@ -54,6 +60,11 @@ package: needs ## Make a Debian package in target/deploy.
 .PHONY: deploy-test
 deploy-test: needs ## As root: try the package, its units and proxies in a container (docs/DEPLOYMENT.md).
 	scripts/deploy/test
+
+.PHONY: upgrade-test
+upgrade-test: needs ## Upgrade two servers from the version of OLD=COMMIT behind HAProxy, under load.
+	@scripts/test-tools
+	scripts/deploy/upgrade-test $(or $(OLD),$(error upgrade-test: name a commit with OLD=))
 
 .PHONY: bench
 bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_ONLY, BENCH_SECONDS, BENCH_ROUNDS).

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
@@ -20,6 +20,7 @@ use crate::Api;
 use crate::cors::{self, CorsOrigins};
 use crate::error::ApiError;
 use crate::input::StrictHandling;
+use crate::leaving::Leaving;
 use crate::observer::{Answered, Observer};
 use crate::problem::Code;
 use crate::rate_limit;
@@ -34,11 +35,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the envelope needs, as the requests of one worker share it: what all threads counted the
 /// users of would go from processor to processor with each of them.
 #[derive(Clone)]
-pub(crate) struct Surroundings(Rc<(Arc<dyn Observer>, CorsOrigins)>);
+pub(crate) struct Surroundings(Rc<(Arc<dyn Observer>, CorsOrigins, Leaving)>);
 
 impl Surroundings {
     pub fn of(api: &Api) -> Self {
-        Self(Rc::new((api.observer.clone(), api.settings.cors_origins.clone())))
+        let origins = api.settings.cors_origins.clone();
+        Self(Rc::new((api.observer.clone(), origins, api.leaving.clone())))
     }
 }
 
@@ -56,7 +58,7 @@ pub(crate) async fn envelope(
     let is_api = path == "/api" || path.starts_with("/api/");
     let surroundings = request.app_data::<Surroundings>().cloned();
     let surroundings = surroundings.ok_or_else(|| ApiError::internal("no surroundings"))?;
-    let (observer, origins) = &*surroundings.0;
+    let (observer, origins, leaving) = &*surroundings.0;
     let origin = origins.allowed(request.headers());
     let is_preflight = origin.is_some() && cors::is_preflight(request.method(), request.headers());
     let method = request.method().clone();
@@ -87,6 +89,9 @@ pub(crate) async fn envelope(
             origins.add_headers(response.headers_mut(), origin);
             if is_api && !is_preflight {
                 rate_limit::add_headers(&mut response);
+            }
+            if leaving.has_begun() {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             if response.request().extensions().contains::<StrictHandling>() {
                 add_strict_headers(response.headers_mut());

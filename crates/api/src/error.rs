@@ -71,6 +71,12 @@ impl ApiError {
         }
     }
 
+    /// What a server does not do that is about to stop. That is no fault, so it has no cause.
+    pub fn leaving() -> Self {
+        let message = "This server is about to stop. Try again in a second.";
+        Self { retry_after: Some(1), ..Self::new(Code::Unavailable, message) }
+    }
+
     /// The failure that these fields are at fault for: at least one.
     pub fn validation(errors: FieldErrors) -> Self {
         Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()

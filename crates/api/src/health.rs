@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::leaving::Leaving;
 use crate::openapi::{OpenFailures, UnavailableFailure};
 
 /// That all is well.
@@ -34,7 +35,7 @@ pub(crate) async fn live() -> HttpResponse {
 
 /// Whether requests can be answered
 ///
-/// For a balancer: the database can be reached and is migrated.
+/// For a balancer: the database can be reached and is migrated, and this server is not about to stop.
 #[utoipa::path(
     operation_id = "ready",
     tag = "health",
@@ -48,7 +49,11 @@ pub(crate) async fn live() -> HttpResponse {
 #[get("/health/ready")]
 pub(crate) async fn ready(
     customers: web::Data<dyn CustomerRepository>,
+    leaving: web::Data<Leaving>,
 ) -> Result<HttpResponse, ApiError> {
+    if leaving.has_begun() {
+        return Err(ApiError::leaving());
+    }
     customers.ready().await?;
     Ok(HttpResponse::Ok().json(OK))
 }

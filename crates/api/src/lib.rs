@@ -12,6 +12,7 @@ mod health;
 mod idempotency;
 mod input;
 mod json;
+mod leaving;
 mod listing;
 mod login;
 mod observer;
@@ -76,6 +77,7 @@ pub struct Api {
     rate_limiter: Arc<rate_limit::RateLimiter>,
     observer: Arc<dyn Observer>,
     settings: Arc<Settings>,
+    leaving: leaving::Leaving,
 }
 
 impl Api {
@@ -101,6 +103,14 @@ impl Api {
             rate_limiter: Arc::new(rate_limit::RateLimiter::new(rate_limit, proxies)),
             observer,
             settings: Arc::new(settings),
+            leaving: leaving::Leaving::default(),
         }
+    }
+
+    /// Prepares the end of the process: from now on `/health/ready` answers 503, so that a balancer
+    /// sends no more requests, and connections are closed with their next answer. Requests that
+    /// arrive nevertheless are answered as before.
+    pub fn leave(&self) {
+        self.leaving.begin();
     }
 }

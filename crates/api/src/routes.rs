@@ -68,6 +68,7 @@ pub fn app(
         .app_data(web::Data::from(api.logins.clone()))
         .app_data(web::Data::from(api.rate_limiter.clone()))
         .app_data(web::Data::from(api.settings.clone()))
+        .app_data(web::Data::new(api.leaving.clone()))
         .app_data(Surroundings::of(api))
         .default_service(web::to(no_route))
         .wrap(from_fn(envelope))

@@ -12,9 +12,9 @@ use crate::tls::Pair;
 /// Looks at the settings, the database and its disk, and prints a line for each thing.
 pub fn run(database: &Database, settings: &Serve) -> Result<(), Failure> {
     let url = database.url()?;
-    database.options()?;
+    let options = database.options()?;
     let mut findings = check_settings(settings);
-    findings.extend(customers_storage::check(&url));
+    findings.extend(customers_storage::check(&url, options.replica.as_ref()));
     println!("{url}");
     for Finding { subject, verdict, text } in &findings {
         let verdict = match verdict {

@@ -144,6 +144,12 @@ pub struct Serve {
     #[arg(long, env, value_name = "PATH", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
+    /// How long after SIGTERM requests are still taken, while /health/ready answers 503, so that a
+    /// balancer finds out and sends none: a number with one of the units s m h d w. [default: none
+    /// are taken any more]
+    #[arg(long, env, value_name = "DURATION", value_parser = duration)]
+    pub drain: Option<Duration>,
+
     /// The URL under which clients reach the service, such as `https://customers.example`: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]

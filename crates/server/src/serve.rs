@@ -55,7 +55,8 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         settings.api(),
     );
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let server = HttpServer::new(move || customers_api::app(&api))
+    let served = api.clone();
+    let server = HttpServer::new(move || customers_api::app(&served))
         .workers(workers)
         .max_connections(connections::per_worker(workers))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
@@ -80,7 +81,7 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
     greet(&*store.tokens, &settings, address).await?;
     let server = server.run();
     actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
-    actix_web::rt::spawn(stop_on_signal(server.handle(), stop));
+    actix_web::rt::spawn(stop_on_signal(server.handle(), api, settings.drain, stop));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = url; "listening");
     if let Some((server, address)) = metrics {
         log::info!(address:% = address; "metrics");
@@ -91,8 +92,22 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
     Ok(())
 }
 
-async fn stop_on_signal(server: ServerHandle, mut stop: StopSignals) {
+async fn stop_on_signal(
+    server: ServerHandle,
+    api: Api,
+    drain: Option<Duration>,
+    mut stop: StopSignals,
+) {
     stop.next().await;
+    if let Some(drain) = drain {
+        api.leave();
+        log::info!(seconds = drain.as_secs(); "draining: balancers are told to send no more requests");
+        // Another signal says that nobody waits for this.
+        tokio::select! {
+            () = actix_web::rt::time::sleep(drain) => {}
+            () = stop.next() => {}
+        }
+    }
     log::info!("stopping: requests under way are answered, no new ones are taken");
     let graceful = server.stop(true);
     tokio::select! {

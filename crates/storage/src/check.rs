@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::error::OpenError;
-use crate::url::DatabaseUrl;
+use crate::url::{DatabaseUrl, Secret};
 use crate::{migrations, postgres, sqlite};
 
 /// With less room than this, in bytes, writes will soon fail.
@@ -57,11 +57,11 @@ impl Finding {
 }
 
 /// Looks at a database, and at its disk where it is of this machine. Blocks until that is done:
-/// SQLite's check reads the whole file.
-pub fn check(url: &DatabaseUrl) -> Vec<Finding> {
+/// SQLite's check reads the whole file. A replica is one of the PostgreSQL database.
+pub fn check(url: &DatabaseUrl, replica: Option<&Secret>) -> Vec<Finding> {
     match url {
         DatabaseUrl::Sqlite(path) => check_sqlite(path),
-        DatabaseUrl::Postgres(url) => postgres::check(url.expose())
+        DatabaseUrl::Postgres(url) => postgres::check(url.expose(), replica.map(Secret::expose))
             .unwrap_or_else(|error| vec![Finding::bad("database", error.to_string())]),
     }
 }

@@ -71,8 +71,8 @@ pub struct Options {
     /// The most connections that are open at once: to PostgreSQL, or for reading from SQLite, where
     /// there are no more than processors, and one more for writing.
     pub connections: NonZeroU32,
-    /// A streaming replica of the PostgreSQL database, from which lists and searches are read. SQLite has
-    /// none.
+    /// A streaming replica of the PostgreSQL database, from which lists and searches are read whenever it
+    /// has all that was answered before. SQLite has none.
     pub replica: Option<Secret>,
 }
 

@@ -53,12 +53,18 @@ impl PostgresStore {
         let connected = |error: r2d2::Error| OpenError::Connect(error.into());
         let connections =
             Connections::new(url, options.connections, PATIENCE).map_err(connected)?;
-        let replica = options.replica.map(|url| {
-            Replica::new(&connections::with_time_limits(url.expose()), options.connections)
-        });
+        let replica = match options.replica {
+            Some(replica) => {
+                let origin = replica::Origin::of(&mut conn)
+                    .map_err(|error| OpenError::Connect(error.into()))?;
+                let url = connections::with_time_limits(replica.expose());
+                Some(Replica::new(&url, options.connections, origin).map_err(connected)?)
+            }
+            None => None,
+        };
         Ok(Self {
             connections,
-            replica: replica.transpose().map_err(connected)?,
+            replica,
             ids: Ids::default(),
             numbering: options.numbering,
             has_search_index,
@@ -68,7 +74,9 @@ impl PostgresStore {
 
 impl Instrumented for PostgresStore {
     fn statistics(&self) -> Statistics {
-        Statistics { pools: vec![self.connections.statistics()], writer: None }
+        let mut pools = vec![self.connections.statistics("postgres")];
+        pools.extend(self.replica.as_ref().map(Replica::statistics));
+        Statistics { pools, writer: None }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::support::{Client, Home, Program, until};
 cases! {
     postgres: [
         what_one_server_does_is_right_at_the_other,
-        servers_are_replaced_one_after_the_other_without_a_failed_request,
+        servers_are_restarted_one_after_the_other_without_a_failed_request,
     ]
 }
 
@@ -25,7 +25,8 @@ struct Servers {
 impl Servers {
     async fn start(home: Home) -> Self {
         let token = home.token(&["--name", "balanced"]);
-        let programs = [home.serve(&[], &[]), home.serve(&[], &[])];
+        let serve = || home.serve(&[], &[("DRAIN", "5s")]);
+        let programs = [serve(), serve()];
         let balancer = Balancer::start(programs.each_ref().map(Program::address)).await;
         let client = Client::new(balancer.address(), &token);
         Self { balancer, programs, client, home }
@@ -37,15 +38,15 @@ impl Servers {
         self.programs.each_ref().map(client)
     }
 
-    /// Takes a server out, stops it, and puts another in its place.
-    async fn replace(&mut self, number: usize) {
+    /// Restarts a server, as an upgrade does.
+    async fn restart(&mut self, number: usize) {
         let address = self.programs[number].address();
-        self.balancer.drain(SERVERS[number]).await;
         self.programs[number].signal("TERM");
+        self.balancer.until_left(SERVERS[number]).await;
         assert!(self.programs[number].wait().success());
-        let bind = address.to_string();
-        self.programs[number] = self.home.serve(&[], &[("BIND", &bind)]);
-        self.balancer.resume(SERVERS[number]).await;
+        let variables = [("DRAIN", "5s"), ("BIND", &address.to_string())];
+        self.programs[number] = self.home.serve(&[], &variables);
+        self.balancer.until_ready(SERVERS[number]).await;
     }
 }
 
@@ -101,12 +102,12 @@ async fn what_one_server_does_is_right_at_the_other(home: Home) {
     }
 }
 
-async fn servers_are_replaced_one_after_the_other_without_a_failed_request(home: Home) {
+async fn servers_are_restarted_one_after_the_other_without_a_failed_request(home: Home) {
     let mut servers = Servers::start(home).await;
     let load = Load::start(&servers.client, 8);
     load.until_created(100).await;
     for number in 0..SERVERS.len() {
-        servers.replace(number).await;
+        servers.restart(number).await;
         load.until_created(100).await;
     }
     let outcome = load.stop().await;

@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{Socket, TestServer};
+use crate::support::{Home, Socket, TestServer};
 
 cases! {
     both: [
         requests_under_way_are_answered_before_it_ends,
         idle_connections_do_not_hold_it_up,
         a_second_signal_ends_it_at_once,
+        balancers_are_told_before_it_stops,
+        another_signal_ends_the_wait_for_balancers,
     ]
 }
 
@@ -81,4 +84,36 @@ async fn a_second_signal_ends_it_at_once(mut server: TestServer) {
     slow.send(&SLOW_BODY[5..]);
     assert_eq!(slow.read_all(), b"");
     assert_eq!(server.home.database.count("customers"), 0);
+}
+
+async fn balancers_are_told_before_it_stops(home: Home) {
+    let mut server = TestServer::start(home, &[("DRAIN", "2s")]);
+    let mut kept = server.socket();
+    let get = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    kept.send(get);
+    assert!(!kept.read_to("\r\n\r\n{\"status\":\"ok\"}").contains("connection: close"));
+    server.get("/health/ready").await.expect(200);
+
+    let start = Instant::now();
+    server.program.signal("TERM");
+    server.program.wait_for_log(|line| line.contains("draining"));
+    server.get("/health/ready").await.expect(503);
+    // Who comes nevertheless is served, on new connections and on those that are there, which end.
+    server.create(&json!({ "name": "late" })).await;
+    kept.send(get);
+    let answer = kept.answer();
+    answer.expect(200);
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(server.program.wait().success());
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+    let log = server.program.log();
+    assert!(log.iter().all(|line| line.contains(" INFO ")), "{log:#?}");
+}
+
+async fn another_signal_ends_the_wait_for_balancers(home: Home) {
+    let mut server = TestServer::start(home, &[("DRAIN", "1h")]);
+    server.program.signal("TERM");
+    server.program.wait_for_log(|line| line.contains("draining"));
+    server.program.signal("TERM");
+    assert!(server.program.wait().success());
 }

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::replica::{self, Standing};
 use super::{check_encoding, connect, connections, search_index};
 use crate::check::{Finding, schema};
 use crate::error::OpenError;
@@ -21,8 +22,8 @@ const MAY_CREATE: &str = "coalesce(has_schema_privilege(current_schema(), 'CREAT
 
 const HAS_TRIGRAMS: &str = "EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')::text";
 
-/// Looks at the database of this URL.
-pub(crate) fn check(url: &str) -> Result<Vec<Finding>, OpenError> {
+/// Looks at the database of this URL, and at its replica.
+pub(crate) fn check(url: &str, replica: Option<&str>) -> Result<Vec<Finding>, OpenError> {
     let mut conn = connect(&connections::with_time_limits(url))?;
     check_encoding(&mut conn)?;
     let pending = migrations::pending_postgres(&mut conn)?;
@@ -37,7 +38,27 @@ pub(crate) fn check(url: &str) -> Result<Vec<Finding>, OpenError> {
     }
     findings.push(permissions(&mut conn, pending).map_err(failed)?);
     findings.push(search(&mut conn).map_err(failed)?);
+    findings.extend(replica.map(|url| check_replica(url, &mut conn)));
     Ok(findings)
+}
+
+/// Nothing about a replica keeps the service from being served, which does without it.
+fn check_replica(url: &str, primary: &mut PgConnection) -> Finding {
+    let standing = connect(&connections::with_time_limits(url)).and_then(|mut conn| {
+        replica::standing(&mut conn, primary).map_err(|error| OpenError::Connect(error.into()))
+    });
+    let without = "lists and searches are read from the primary";
+    match standing {
+        Ok(Standing::UpToDate) => Finding::good("replica", "follows, and has all that is written"),
+        Ok(Standing::Behind) => {
+            Finding::doubtful("replica", format!("is behind: until it is not, {without}"))
+        }
+        Ok(Standing::Stranger) => Finding::doubtful(
+            "replica",
+            format!("does not follow the primary, so {without}: name a standby of it"),
+        ),
+        Err(error) => Finding::doubtful("replica", format!("{error}; {without}")),
+    }
 }
 
 fn permissions(conn: &mut PgConnection, pending: usize) -> QueryResult<Finding> {

@@ -85,8 +85,9 @@ impl Connections {
         })
     }
 
-    pub fn statistics(&self) -> PoolStatistics {
-        PoolStatistics::of("postgres", self.pool.max_size(), self.pool.state())
+    /// The figures of this pool, under a name.
+    pub fn statistics(&self, name: &'static str) -> PoolStatistics {
+        PoolStatistics::of(name, self.pool.max_size(), self.pool.state())
             .queued(&self.admitted, WAITING)
     }
 

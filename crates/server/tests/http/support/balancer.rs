@@ -54,19 +54,8 @@ impl Balancer {
         self.address
     }
 
-    /// Sends no further requests to a server, and waits until those that it has are answered.
-    pub async fn drain(&self, server: &str) {
-        self.tell(&format!("set server customers/{server} state drain"));
-        until("the server to be idle", async || self.status(server)[4] == "0").await;
-    }
-
-    /// Sends requests to a server again, and waits until it has been found ready.
-    pub async fn resume(&self, server: &str) {
-        self.tell(&format!("set server customers/{server} state ready"));
-        self.until_ready(server).await;
-    }
-
-    async fn until_ready(&self, server: &str) {
+    /// Waits until a server has been found ready, and is sent requests.
+    pub async fn until_ready(&self, server: &str) {
         // A check of any kind: the first one may still be under way.
         let is_ready = async || {
             let status = self.status(server);
@@ -75,8 +64,14 @@ impl Balancer {
         until("the server to be ready", is_ready).await;
     }
 
-    /// What `show stat` says of a server, by column: 4 is how many requests it has, 17 whether it is
-    /// up, and 36 what the last check found. Nothing before HAProxy listens.
+    /// Waits until a server has been found not ready, and is sent no requests.
+    pub async fn until_left(&self, server: &str) {
+        let is_down = async || self.status(server).get(17).is_some_and(|state| state == "DOWN");
+        until("the server to be left alone", is_down).await;
+    }
+
+    /// What `show stat` says of a server, by column: 17 is whether it is up, and 36 what the last
+    /// check found. Nothing before HAProxy listens.
     fn status(&self, server: &str) -> Vec<String> {
         let prefix = format!("customers,{server},");
         let table = self.tell("show stat");

@@ -113,6 +113,26 @@ impl Cluster {
         }
     }
 
+    /// Stops all its processes where they are, as if its machine had gone away without a word.
+    pub fn freeze(&self) {
+        self.signal_all("STOP");
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, signal: &str) {
+        let Some(server) = &self.server else { return };
+        let children = format!("/proc/{0}/task/{0}/children", server.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let server = server.id().to_string();
+        let all = [&*server].into_iter().chain(children.split_whitespace());
+        // A process may have ended by itself.
+        let _ = Command::new("kill").args(["-s", signal]).args(all).output();
+    }
+
     /// Runs SQL.
     pub fn execute(&self, sql: &str) {
         let mut conn = PgConnection::establish(&self.url()).expect("a connection");
@@ -164,6 +184,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // Otherwise it would not end.
+        self.thaw();
         self.stop("QUIT");
     }
 }
