@@ -189,3 +189,26 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
         .map_err(diesel::r2d2::Error::QueryError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_may_change_any_number_of_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let mut conn = connect_for_writing(file.to_str().unwrap()).unwrap();
+        conn.batch_execute(
+            "CREATE TABLE wide (text TEXT);
+             WITH RECURSIVE numbers (number) AS (
+                 SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 6000
+             )
+             INSERT INTO wide SELECT hex(randomblob(1800)) FROM numbers;
+             CREATE INDEX wide_text ON wide (text);",
+        )
+        .unwrap();
+        // Its 20 MB are overwritten, and would have to be restored where that failed.
+        conn.batch_execute("BEGIN; DROP INDEX wide_text; COMMIT").unwrap();
+    }
+}
