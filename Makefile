@@ -18,6 +18,7 @@ run: needs ## Build and serve, on SQLite unless DATABASE_URL says otherwise.
 test: needs ## Run all tests, on SQLite and on a PostgreSQL that is started for them.
 	@scripts/test-tools
 	@scripts/openapi/tools
+	@scripts/clients/tools
 	scripts/with-postgres cargo test --workspace --all-features
 	@# A short run, the same every time.
 	FUZZ_EXAMPLES=5 FUZZ_PHASES=examples,fuzzing,stateful FUZZ_SEED=1 scripts/with-postgres scripts/openapi/fuzz
@@ -41,8 +42,9 @@ layers: ## Check that no crate depends on what it must not name.
 	@scripts/layers
 
 .PHONY: openapi
-openapi: needs ## Write openapi/openapi.json anew.
+openapi: needs ## Write openapi/openapi.json and openapi/client.json anew.
 	@$(CUSTOMERS) openapi > openapi/openapi.json
+	@$(CUSTOMERS) openapi --client > openapi/client.json
 
 .PHONY: package
 package: needs ## Make a Debian package in target/deploy.

@@ -37,7 +37,7 @@ pub use auth::MintedToken;
 pub use client_address::{InvalidTrustedProxies, TrustedProxies};
 pub use cors::{CorsOrigins, InvalidCorsOrigin};
 pub use observer::{Answered, Observer};
-pub use openapi::document;
+pub use openapi::{client_document, document};
 pub use origin::{InvalidPublicUrl, PublicUrl};
 pub use password::hash as hash_password;
 pub use routes::app;

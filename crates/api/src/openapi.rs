@@ -2,8 +2,10 @@
 //! them.
 
 mod answers;
+mod client;
 mod examples;
 mod failures;
+mod forms;
 mod links;
 mod parameters;
 mod schemas;
@@ -11,12 +13,13 @@ mod schemas;
 use std::sync::LazyLock;
 
 use actix_web::App;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 
 pub(crate) use answers::*;
+pub use client::client_document;
 pub(crate) use examples::{changes_example, customer_input_example};
 pub(crate) use failures::*;
 pub(crate) use parameters::*;
@@ -88,6 +91,14 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
     // The macro makes one of nothing where the package names none.
     document.info.license = None;
     for item in document.paths.paths.values_mut() {
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in all.into_iter().flatten() {
+            // The macro says of what needs no token that it needs nothing of one kind, which client
+            // generators take for a token.
+            if operation.security == Some(vec![SecurityRequirement::default()]) {
+                operation.security = Some(Vec::new());
+            }
+        }
         let writes = [&mut item.post, &mut item.put, &mut item.patch].into_iter().flatten();
         for body in writes.filter_map(|operation| operation.request_body.as_mut()) {
             if let RefOr::T(body) = body {
@@ -97,6 +108,7 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
             }
         }
     }
+    forms::separate(&mut document);
     document
 });
 

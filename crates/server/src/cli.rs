@@ -76,7 +76,12 @@ pub enum Command {
         yes: bool,
     },
     /// Print the OpenAPI document.
-    Openapi,
+    Openapi {
+        /// Print what client generators are given that know no OpenAPI 3.1: OpenAPI 3.0.3, each call
+        /// in one way only, without limits and defaults.
+        #[arg(long)]
+        client: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -9,7 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use customers_api::{CorsOrigins, PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
-use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
+use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options, Secret};
 
 use crate::duration::duration;
 use crate::tls;
@@ -37,6 +37,11 @@ pub struct Database {
     /// must not stand in the environment.
     #[arg(long, env, global = true, value_name = "PATH", conflicts_with = "database_url")]
     database_url_file: Option<PathBuf>,
+
+    /// A streaming replica of the PostgreSQL database, from which lists and searches are read as soon
+    /// as it has all that was answered before. The primary is asked otherwise.
+    #[arg(long, env, global = true, value_name = "URL", hide_env_values = true)]
+    database_read_url: Option<String>,
 
     /// The most connections: to PostgreSQL, or for reading from SQLite.
     #[arg(long, env, global = true, value_name = "NUMBER", default_value = "16")]
@@ -70,7 +75,18 @@ impl Database {
         Ok(Options {
             numbering: AccountNumbering::new(&self.account_prefix, self.account_width)?,
             connections: self.database_connections,
+            replica: self.replica()?,
         })
+    }
+
+    fn replica(&self) -> Result<Option<Secret>, InvalidSetting> {
+        let Some(url) = self.database_read_url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        match (self.url()?, url.parse().map_err(InvalidSetting::DatabaseReadUrl)?) {
+            (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(replica)) => Ok(Some(replica)),
+            _ => Err(InvalidSetting::NoReplica),
+        }
     }
 }
 
@@ -215,6 +231,12 @@ pub enum InvalidSetting {
     DatabaseUrlFile { path: PathBuf, source: std::io::Error },
     #[error("DATABASE_URL_FILE: in {path}: {reason}")]
     DatabaseUrlInFile { path: PathBuf, reason: InvalidDatabaseUrl },
+    #[error("DATABASE_READ_URL: {0}")]
+    DatabaseReadUrl(InvalidDatabaseUrl),
+    #[error(
+        "DATABASE_READ_URL: only a PostgreSQL database has replicas, which are PostgreSQL, too"
+    )]
+    NoReplica,
     #[error("{0}")]
     Numbering(#[from] InvalidNumbering),
     #[error("cannot read the file .env: {0}")]

@@ -33,7 +33,7 @@ pub use backup::{Backup, BackupError, Progress};
 pub use check::{Finding, Verdict, check};
 pub use error::OpenError;
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
-pub use url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use url::{DatabaseUrl, InvalidDatabaseUrl, Secret};
 
 /// The ports of one database.
 #[derive(Clone)]
@@ -71,6 +71,9 @@ pub struct Options {
     /// The most connections that are open at once: to PostgreSQL, or for reading from SQLite, where
     /// there are no more than processors, and one more for writing.
     pub connections: NonZeroU32,
+    /// A streaming replica of the PostgreSQL database, from which lists and searches are read. SQLite has
+    /// none.
+    pub replica: Option<Secret>,
 }
 
 /// Opens a database: creates what is missing of it (on SQLite the file and its folder) and brings

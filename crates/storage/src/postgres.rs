@@ -6,6 +6,7 @@ mod connections;
 mod customers;
 mod ids;
 mod reads;
+mod replica;
 mod search_index;
 mod tokens;
 mod users;
@@ -20,12 +21,14 @@ use crate::error::OpenError;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 pub(crate) use check::check;
-use connections::Connections;
+use connections::{Connections, PATIENCE};
 use ids::Ids;
 use reads::Asked;
+use replica::Replica;
 
 pub(crate) struct PostgresStore {
     connections: Connections,
+    replica: Option<Replica>,
     ids: Ids,
     numbering: AccountNumbering,
     has_search_index: bool,
@@ -47,10 +50,15 @@ impl PostgresStore {
         }
         // After that: while many keys are made anew, there are no indexes.
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
-        let connections = Connections::new(url, options.connections)
-            .map_err(|error| OpenError::Connect(error.into()))?;
+        let connected = |error: r2d2::Error| OpenError::Connect(error.into());
+        let connections =
+            Connections::new(url, options.connections, PATIENCE).map_err(connected)?;
+        let replica = options.replica.map(|url| {
+            Replica::new(&connections::with_time_limits(url.expose()), options.connections)
+        });
         Ok(Self {
             connections,
+            replica: replica.transpose().map_err(connected)?,
             ids: Ids::default(),
             numbering: options.numbering,
             has_search_index,

@@ -4,8 +4,8 @@ use customers_domain::selection::SortKey;
 use customers_domain::{ATTRIBUTES, Attribute, CustomerId, Kind};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, Required};
 
 use super::schemas::{ONE_LINE, change_schema, input_schema, kind_type};
@@ -125,29 +125,21 @@ fn attribute_query(attribute: &Attribute, schema: ObjectBuilder, note: &str) -> 
     query(attribute.name, &description, schema)
 }
 
-/// A value, or several with commas between them.
-fn several(name: &str, description: &str, items: ObjectBuilder) -> Parameter {
-    parameter(ParameterIn::Query, name, description)
-        .style(Some(ParameterStyle::Form))
-        .explode(Some(false))
-        .schema(Some(ArrayBuilder::new().items(items)))
-        .build()
+/// A value, or several with commas between them. As text, because not every client generator heeds
+/// how an array is to be written, and because of the commas in values, which an array would not
+/// escape.
+fn several(name: &str, description: &str, values: ObjectBuilder) -> Parameter {
+    query(name, &format!("{description} Several have commas between them."), values)
 }
 
 fn filter(by: FilteredBy) -> Parameter {
     let name = format!("filter[{}]", by.name());
     match by {
-        FilteredBy::Id => several(&name, "One of these ids.", whole_number()),
+        FilteredBy::Id => several(&name, "The id.", whole_numbers()),
         FilteredBy::Attribute(attribute) => {
             let meaning = attribute.meaning;
             match attribute.kind {
-                Kind::Integer { .. } => several(
-                    &name,
-                    meaning,
-                    ObjectBuilder::new()
-                        .schema_type(Type::Integer)
-                        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32))),
-                ),
+                Kind::Integer { .. } => several(&name, meaning, whole_numbers()),
                 Kind::Boolean => {
                     query(&name, meaning, ObjectBuilder::new().schema_type(Type::Boolean))
                 }
@@ -179,13 +171,11 @@ fn filter(by: FilteredBy) -> Parameter {
 }
 
 fn sort() -> Parameter {
-    let keys = SortKey::ALL
-        .into_iter()
-        .flat_map(|key| ["", "-"].map(|sign| format!("{sign}{}", key.name())));
+    let keys = SortKey::ALL.map(SortKey::name).join("|");
     several(
         "sort",
         "By what the list is sorted; `-` is descending. The id, unless said, and in the end.",
-        string().enum_values(Some(keys)),
+        string().pattern(Some(format!("^-?({keys})(,-?({keys}))*$"))),
     )
 }
 
@@ -228,6 +218,11 @@ fn text() -> ObjectBuilder {
 
 fn tags() -> ObjectBuilder {
     string().pattern(Some(TAGS))
+}
+
+/// Whole numbers with commas between them.
+fn whole_numbers() -> ObjectBuilder {
+    string().pattern(Some("^(0|-?[1-9][0-9]{0,8})(,(0|-?[1-9][0-9]{0,8}))*$"))
 }
 
 fn moment() -> ObjectBuilder {

@@ -32,7 +32,9 @@ macro_rules! cases {
 }
 
 mod backup;
+mod balanced;
 mod check;
+mod clients;
 mod command_line;
 mod conditional;
 mod cors;
@@ -60,6 +62,7 @@ mod outages;
 mod races;
 mod rate_limits;
 mod reading;
+mod replica;
 mod searching;
 mod shutdown;
 mod sockets;

@@ -11,10 +11,14 @@ cases! {
         every_example_is_valid_against_its_schema,
         schemas_say_exactly_what_may_be_null,
         bodies_and_parameters_are_as_they_are_read,
+        client_generators_are_given_each_call_in_one_way_only,
     ]
 }
 
 const COMMITTED: &str = include_str!("../../../../openapi/openapi.json");
+
+/// What client generators are given.
+const CLIENT: &str = include_str!("../../../../openapi/client.json");
 
 fn document() -> Value {
     serde_json::from_str(COMMITTED).expect("JSON")
@@ -24,6 +28,8 @@ async fn the_document_is_the_same_wherever_it_is_had(server: TestServer) {
     let printed = server.home.run_well(&["openapi"]);
     assert!(printed == COMMITTED, "openapi/openapi.json is not up to date: run `make openapi`");
     assert_eq!(server.get("/openapi.json").anonymous().await.text(), printed);
+    let printed = server.home.run_well(&["openapi", "--client"]);
+    assert!(printed == CLIENT, "openapi/client.json is not up to date: run `make openapi`");
 }
 
 async fn every_endpoint_is_in_the_document_and_nothing_else(_: Home) {
@@ -175,6 +181,57 @@ async fn bodies_and_parameters_are_as_they_are_read(_: Home) {
     let list = &document["paths"]["/api/v1/customers"]["get"]["parameters"];
     let names = list.as_array().expect("parameters").iter().map(|it| it["name"].as_str());
     assert!(names.flatten().any(|name| name == "filter[mainAddressPostalCode]"));
+}
+
+async fn client_generators_are_given_each_call_in_one_way_only(_: Home) {
+    let (document, client) = (document(), serde_json::from_str::<Value>(CLIENT).expect("JSON"));
+    assert_eq!(client["openapi"], "3.0.3");
+    let ids = |document| -> Vec<String> {
+        operations(document).map(|operation| operation["operationId"].to_string()).collect()
+    };
+    assert_eq!(ids(&client), ids(&document));
+    for operation in operations(&client) {
+        let mut contents: Vec<_> =
+            operation["responses"].as_object().expect("responses").values().collect();
+        let parameters = operation["parameters"].as_array();
+        if operation["requestBody"].is_object() {
+            contents.push(&operation["requestBody"]);
+            let mut parameters = parameters.into_iter().flatten();
+            assert!(parameters.all(|parameter| parameter["in"] != "query"), "{operation}");
+        }
+        for content in contents.iter().filter_map(|it| it["content"].as_object()) {
+            assert_eq!(content.keys().collect::<Vec<_>>(), ["application/json"]);
+        }
+    }
+    let schemas = client["components"]["schemas"].as_object().expect("schemas");
+    let names: Vec<_> = schemas.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "Conflict",
+            "Credentials",
+            "Customer",
+            "CustomerChanges",
+            "CustomerCursorPage",
+            "CustomerInput",
+            "CustomerPage",
+            "Health",
+            "HistoryEntry",
+            "HistoryPage",
+            "LoggedIn",
+            "PageLink",
+            "Problem",
+            "User",
+            "Version",
+        ]
+    );
+    let brand = &schemas["Customer"]["properties"]["brand"];
+    assert_eq!((&brand["type"], &brand["nullable"]), (&"string".into(), &true.into()));
+    assert_eq!(
+        schemas["Customer"]["required"],
+        document["components"]["schemas"]["Customer"]["required"]
+    );
+    assert_eq!(schemas["CustomerInput"]["required"], serde_json::json!(["name"]));
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = &Value> {

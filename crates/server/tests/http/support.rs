@@ -1,6 +1,7 @@
 //! What the tests are written with: the program, a client that holds every answer against the
 //! OpenAPI document, and a plain socket.
 
+pub mod balancer;
 mod client;
 pub mod cluster;
 mod contract;

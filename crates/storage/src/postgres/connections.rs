@@ -16,8 +16,9 @@ use tokio::sync::Semaphore;
 use crate::error::{Abort, Never, from_postgres, is_away, is_conflict, unavailable};
 use crate::statistics::PoolStatistics;
 
-/// A request waits so long for a connection, and one that has broken is replaced for so long.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A request waits so long for a connection to the primary, and one that has broken is replaced for so
+/// long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A request waits so long for the server's answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -61,23 +62,26 @@ pub(super) struct Connections {
     free: Arc<Semaphore>,
     /// One permit for each request that is served or waits.
     admitted: Semaphore,
+    /// How long a connection is waited for.
+    patience: Duration,
 }
 
 impl Connections {
-    pub fn new(url: &str, size: NonZeroU32) -> Result<Self, r2d2::Error> {
+    pub fn new(url: &str, size: NonZeroU32, patience: Duration) -> Result<Self, r2d2::Error> {
         let pool = Pool::builder()
             .max_size(size.get())
             // None is opened before it is asked for. One that is just being opened when the process
             // ends can crash it, because OpenSSL cleans up while it is used.
             .min_idle(Some(0))
             .test_on_check_out(false)
-            .connection_timeout(PATIENCE)
+            .connection_timeout(patience)
             .build(Manager { url: url.to_owned() })?;
         let connections = size.get() as usize;
         Ok(Self {
             pool,
             free: Arc::new(Semaphore::new(connections)),
             admitted: Semaphore::new(connections + WAITING),
+            patience,
         })
     }
 
@@ -111,13 +115,14 @@ impl Connections {
         let Ok(_admitted) = self.admitted.try_acquire() else {
             return Err(unavailable("too many requests wait for a connection"));
         };
-        let permit = tokio::time::timeout(PATIENCE, self.free.clone().acquire_owned())
+        let patience = self.patience;
+        let permit = tokio::time::timeout(patience, self.free.clone().acquire_owned())
             .await
             .map_err(|_| unavailable("no connection became free in time"))?
             .map_err(unavailable)?;
         let pool = self.pool.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let done = persist(&pool, work);
+            let done = persist(&pool, patience, work);
             drop(permit);
             done
         });
@@ -132,9 +137,10 @@ impl Connections {
 /// Does the work until it is done, refused, or hopeless.
 fn persist<T, E>(
     pool: &Pool<Manager>,
+    patience: Duration,
     mut work: impl FnMut(&mut PgConnection) -> Result<T, Abort<E>>,
 ) -> Result<Result<T, E>, RepositoryError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let mut attempts = 0;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -34,17 +34,21 @@ impl PostgresStore {
     /// Runs a list or a search, on one state of the database.
     async fn ask<T: Send + 'static>(
         &self,
-        mut query: impl FnMut(&mut Asked<'_>) -> QueryResult<T> + Send + 'static,
+        mut query: impl FnMut(&mut Asked<'_>) -> QueryResult<T> + Clone + Send + 'static,
     ) -> Result<T, RepositoryError> {
         let has_search_index = self.has_search_index;
-        self.connections
-            .query(move |conn| {
-                conn.build_transaction()
-                    .repeatable_read()
-                    .read_only()
-                    .run(|conn| query(&mut Asked { conn, has_search_index }))
-            })
-            .await
+        let read = move |conn: &mut PgConnection| {
+            conn.build_transaction()
+                .repeatable_read()
+                .read_only()
+                .run(|conn| query(&mut Asked { conn, has_search_index }))
+        };
+        if let Some(replica) = &self.replica
+            && let Some(found) = replica.ask(&self.connections, read.clone()).await
+        {
+            return Ok(found);
+        }
+        self.connections.query(read).await
     }
 }
 

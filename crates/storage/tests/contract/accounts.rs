@@ -22,7 +22,7 @@ async fn an_automatic_account_is_that_of_the_id(database: TestDatabase) {
 
 async fn automatic_accounts_are_numbered_as_told(database: TestDatabase) {
     let numbering = AccountNumbering::new("Kunde ", 2).unwrap();
-    let options = Options { numbering, connections: 1.try_into().unwrap() };
+    let options = Options { numbering, connections: 1.try_into().unwrap(), replica: None };
     let store = customers_storage::open(&database.url().parse().unwrap(), options).unwrap();
     let created = store.create(named("Aurora")).await.unwrap();
     assert_eq!(created.id.get(), 1);

@@ -49,8 +49,11 @@ mod users;
 mod write_ahead_log;
 
 fn try_open(url: &str) -> Result<Store, OpenError> {
-    let options =
-        Options { numbering: Default::default(), connections: 4.try_into().expect("not zero") };
+    let options = Options {
+        numbering: Default::default(),
+        connections: 4.try_into().expect("not zero"),
+        replica: None,
+    };
     customers_storage::open(&url.parse().expect("a database URL"), options)
 }
 

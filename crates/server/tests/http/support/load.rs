@@ -33,12 +33,15 @@ pub struct Outcome {
     pub created: Vec<Value>,
     /// How many were answered with 503. Nothing else is answered.
     pub refused: usize,
+    /// How many were not answered at all.
+    pub unanswered: usize,
 }
 
 impl AddAssign for Outcome {
     fn add_assign(&mut self, more: Self) {
         self.created.extend(more.created);
         self.refused += more.refused;
+        self.unanswered += more.unanswered;
     }
 }
 
@@ -107,7 +110,10 @@ async fn create_on(client: Client, name: String, progress: Arc<Progress>) -> Out
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             // The server is gone: nobody was told anything.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(_) => {
+                outcome.unanswered += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
     }
     outcome
