@@ -18,6 +18,7 @@ use diesel::result::Error;
 use diesel::sql_types::Text;
 
 use crate::error::OpenError;
+use crate::reading::Ask;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 pub(crate) use check::check;
@@ -70,6 +71,20 @@ impl Instrumented for PostgresStore {
     fn statistics(&self) -> Statistics {
         Statistics { pools: vec![self.connections.statistics()], writer: None }
     }
+}
+
+/// A connection of its own for a read that takes long, and whether there is an index of all that is
+/// searched.
+pub(crate) fn connect_for_reading(url: &str) -> Result<(PgConnection, bool), OpenError> {
+    let mut conn = connect(&connections::with_time_limits(url))?;
+    let has_search_index =
+        search_index::ensure(&mut conn).map_err(|error: Error| OpenError::Connect(error.into()))?;
+    Ok((conn, has_search_index))
+}
+
+/// A connection that can be asked for lists and searches.
+pub(crate) fn asked(conn: &mut PgConnection, has_search_index: bool) -> impl Ask {
+    Asked { conn, has_search_index }
 }
 
 fn connect(url: &str) -> Result<PgConnection, OpenError> {
