@@ -80,7 +80,7 @@ impl ListQuery {
 
     /// Adds a filter of this name, up to its closing bracket. `name][]` and `name][0]` are one of
     /// several texts, as PHP and others write arrays.
-    fn filter(&mut self, name: &str, value: String) {
+    pub fn filter(&mut self, name: &str, value: String) {
         let name = name.strip_suffix(']').unwrap_or(name);
         match name.split_once("][") {
             Some((name, index)) if index.bytes().all(|b| b.is_ascii_digit()) => {
