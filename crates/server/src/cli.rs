@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
 use customers_domain::{CustomerId, Name};
@@ -57,6 +57,15 @@ pub enum Command {
         /// The new file.
         path: PathBuf,
     },
+    /// Write customers to a file or to stdout, as NDJSON, CSV or XLSX, while servers run.
+    ///
+    /// Sorted by id, all as they are at the moment of the start, whatever is written meanwhile. CSV and
+    /// XLSX have a column for each attribute, called as the API calls it, and id, created_at,
+    /// updated_at and deleted_at. Whatever a spreadsheet would take for a formula has an apostrophe in
+    /// front of it in CSV, unless --raw is given. A file gets its name when it is complete, and takes the
+    /// place of another one of that name. With --id, it is all that is kept of one customer: a JSON
+    /// document of the customer, deleted or not, and its history.
+    Export(ExportTo),
     /// Take all that is known of a customer, deleted or not, from the registry. It cannot be undone.
     ///
     /// The name becomes "(erased)", every other attribute but id and account what it is by default.
@@ -82,6 +91,53 @@ pub enum Command {
         #[arg(long)]
         client: bool,
     },
+}
+
+#[derive(Args)]
+pub struct ExportTo {
+    /// The file; `-` is stdout. [default: stdout]
+    pub path: Option<PathBuf>,
+    /// How it is written. [default: by the name of the file, or ndjson on stdout]
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Only customers that a filter of the list lets pass: `--filter mainAddressCity=Paris,Lyon` is
+    /// `filter[mainAddressCity]=Paris,Lyon` there. All filters must let a customer pass.
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = filter)]
+    pub filters: Vec<(String, String)>,
+    /// Deleted customers, too, or only them. [default: without them]
+    #[arg(long, value_name = "WHICH")]
+    pub trashed: Option<Deleted>,
+    /// Write text into CSV as it is, also what a spreadsheet takes for a formula.
+    #[arg(long)]
+    pub raw: bool,
+    /// The customer of this number alone, deleted or not, with its history.
+    #[arg(
+        long,
+        value_name = "ID",
+        value_parser = customer_id,
+        conflicts_with_all = ["format", "filters", "trashed", "raw"],
+    )]
+    pub id: Option<CustomerId>,
+}
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A JSON object on each line, as the API answers it.
+    Ndjson,
+    /// UTF-8, separated by commas, with a row of names first.
+    Csv,
+    /// A spreadsheet, of up to 1,048,575 customers.
+    Xlsx,
+}
+
+/// Which deleted customers are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deleted {
+    /// Beside those that are not.
+    With,
+    /// Without those that are not.
+    Only,
 }
 
 #[derive(Subcommand)]
@@ -159,6 +215,11 @@ pub struct NewToken {
     /// After how long it is refused, such as 12h, 90d or 52w; never, unless said.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub expires_in: Option<Duration>,
+}
+
+fn filter(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or("write a name and a value, such as type=SAS")?;
+    Ok((parts.0.trim().to_owned(), parts.1.to_owned()))
 }
 
 fn customer_id(text: &str) -> Result<CustomerId, String> {

@@ -44,6 +44,7 @@ mod deleting;
 mod documented_calls;
 mod erasing;
 mod errors;
+mod exporting;
 mod failover;
 mod filtering;
 mod full_disks;
