@@ -6,6 +6,8 @@ mod changes;
 mod customer;
 mod fold;
 pub mod history;
+pub mod import;
+pub mod lenient;
 mod name;
 pub mod password;
 mod phone;

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use customers_domain::Name;
+use customers_domain::import::OnConflict;
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
 
 use crate::config::{Database, Logging, Serve};
 use crate::duration::duration;
+use crate::import::Format;
 
 /// A registry of customers, over HTTP.
 ///
@@ -41,6 +43,15 @@ pub enum Command {
     /// Make, list and disable the users who log in with e-mail and password.
     #[command(subcommand)]
     User(UserCommand),
+    /// Bring in customers from a CSV, NDJSON, JSON, XLSX or ODS file, beside running servers.
+    ///
+    /// The first row of a table names its columns: as the API names the attributes, or as spreadsheets
+    /// do ("Compte client", "Raison sociale", …), in any case and accents. Beside attributes, a column
+    /// may be id, created_at, updated_at or deleted_at. A customer is known by its id, or else by its
+    /// account: what is there already is left alone, so that the same file can be imported again, to go
+    /// on after SIGINT for example. Rows with mistakes are told with line, column and field, and the
+    /// exit code is 1 then.
+    Import(ImportFrom),
     /// Copy an SQLite database into a new file, while servers use it.
     ///
     /// The copy holds what was answered before it began. How far it is gets told on stderr; SIGINT
@@ -95,6 +106,70 @@ pub enum UserCommand {
         /// The address that the user logs in with.
         email: EmailAddress,
     },
+}
+
+#[derive(Args)]
+pub struct ImportFrom {
+    /// The file; `-` is stdin.
+    pub file: PathBuf,
+    /// How it is written. [default: by its name or its beginning]
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// What a column or a member holds that has another name.
+    #[arg(long, value_name = "COLUMN=ATTRIBUTE", value_parser = mapping)]
+    pub map: Vec<(String, String)>,
+    /// What stands between the values of CSV: one character, or `tab`. [default: found out]
+    #[arg(long, value_parser = separator)]
+    pub separator: Option<u8>,
+    /// The sheet of a spreadsheet. [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// What is done where a customer of that id or account is there already, and differs.
+    #[arg(long, value_name = "HOW", default_value = "fail")]
+    pub on_conflict: ConflictRule,
+    /// Write nothing, and tell what would become of each row.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep nothing unless every row can be kept. On SQLite nobody else writes meanwhile.
+    #[arg(long)]
+    pub all_or_nothing: bool,
+    /// Tell what is wrong in a new file instead of on stderr: CSV by its name, or else NDJSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// What is done where a customer is there already, and differs.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ConflictRule {
+    /// The row is refused.
+    Fail,
+    /// The customer is left as it is.
+    Skip,
+    /// The customer is changed; columns that are not there stay as they are.
+    Update,
+}
+
+impl From<ConflictRule> for OnConflict {
+    fn from(rule: ConflictRule) -> Self {
+        match rule {
+            ConflictRule::Fail => Self::Fail,
+            ConflictRule::Skip => Self::Skip,
+            ConflictRule::Update => Self::Update,
+        }
+    }
+}
+
+fn mapping(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').ok_or("name a column and an attribute: \"Client=name\"")?;
+    Ok((parts.0.to_owned(), parts.1.trim().to_owned()))
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(*byte),
+        _ => Err("give one character, such as ; or tab".into()),
+    }
 }
 
 #[derive(Args)]

@@ -4,6 +4,7 @@ mod backup;
 mod cli;
 mod config;
 mod duration;
+mod import;
 mod logging;
 mod serve;
 mod signals;
@@ -30,18 +31,20 @@ enum Failure {
     #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
     Bind { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{0}")]
-    Other(Box<dyn std::error::Error>),
+    Usage(String),
+    #[error("{0}")]
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Failure {
-    fn other(error: impl Into<Box<dyn std::error::Error>>) -> Self {
+    fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
     /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) => ExitCode::from(2),
+            Self::Setting(_) | Self::Usage(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -74,6 +77,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
+        Command::Import(from) => import::run(&cli.database, from).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
         Command::Openapi => {
             // Whoever reads may stop early, like `head` does.

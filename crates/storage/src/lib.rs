@@ -5,6 +5,7 @@
 mod backup;
 mod change;
 mod error;
+mod import;
 mod indexes;
 mod listing;
 mod migrations;
@@ -28,6 +29,7 @@ use customers_domain::{AccountNumbering, CustomerRepository};
 
 pub use backup::{Backup, BackupError, Progress};
 pub use error::OpenError;
+pub use import::{Import, ImportError, ImportMode, ImportOptions, Outcome};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 
 /// The ports of one database.

@@ -4,6 +4,7 @@
 mod connections;
 mod customers;
 mod ids;
+pub(crate) mod import;
 mod reads;
 mod search_index;
 mod tokens;

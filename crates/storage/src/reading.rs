@@ -6,6 +6,7 @@ use customers_domain::{Customer, CustomerId};
 use diesel::prelude::*;
 
 use crate::listing::{self, Dialect, Route};
+use crate::row::CustomerRow;
 use crate::searching::{self, Hits};
 use crate::sql::Sql;
 
@@ -24,8 +25,13 @@ pub(crate) trait Ask {
     /// The texts that a query finds.
     fn texts(&mut self, query: Sql) -> QueryResult<Vec<String>>;
 
+    /// The rows of customers that are described from `FROM` on.
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>>;
+
     /// The customers whose rows are described from `FROM` on.
-    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>>;
+    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {
+        self.rows(from)?.into_iter().map(Customer::try_from).collect()
+    }
 
     /// Runs a statement that finds nothing.
     fn execute(&mut self, statement: Sql) -> QueryResult<()>;

@@ -2,6 +2,7 @@
 
 mod customers;
 mod deferred;
+pub(crate) mod import;
 mod reads;
 pub(crate) mod search_index;
 mod tokens;

@@ -45,6 +45,7 @@ mod full_disks;
 mod hang_ups;
 mod history;
 mod idempotency;
+mod import;
 mod input;
 mod legacy;
 mod leniency;

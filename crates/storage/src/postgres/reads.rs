@@ -1,6 +1,5 @@
 //! Lists and searches in PostgreSQL.
 
-use customers_domain::Customer;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -11,7 +10,7 @@ use crate::row::CustomerRow;
 use crate::sql::Sql;
 
 /// A connection, and what there is behind it.
-pub(super) struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub conn: &'a mut PgConnection,
     pub has_search_index: bool,
 }
@@ -33,10 +32,9 @@ impl Ask for Asked<'_> {
         query.unique().typed::<Text>().load(self.conn)
     }
 
-    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>> {
         // A plan that was made for any value is a bad one for most.
-        let rows: Vec<CustomerRow> = from.unique().select::<CustomerRow, Pg>().load(self.conn)?;
-        rows.into_iter().map(Customer::try_from).collect()
+        from.unique().select::<CustomerRow, Pg>().load(self.conn)
     }
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use customers_domain::RepositoryError;
 use customers_domain::selection::{Order, Selection, Trashed};
-use customers_domain::{Customer, RepositoryError};
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::sql_types::{BigInt, Text};
@@ -95,9 +95,8 @@ impl Ask for SqliteConnection {
         query.typed::<Text>().load(self)
     }
 
-    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {
-        let rows: Vec<CustomerRow> = from.select::<CustomerRow, Sqlite>().load(self)?;
-        rows.into_iter().map(Customer::try_from).collect()
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>> {
+        from.select::<CustomerRow, Sqlite>().load(self)
     }
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {
