@@ -44,6 +44,15 @@ layers: ## Check that no crate depends on what it must not name.
 openapi: needs ## Write openapi/openapi.json anew.
 	@$(CUSTOMERS) openapi > openapi/openapi.json
 
+.PHONY: package
+package: needs ## Make a Debian package in target/deploy.
+	cargo build --release --package customers-server --bins
+	@scripts/deploy/package
+
+.PHONY: deploy-test
+deploy-test: needs ## As root: try the package, its units and proxies in a container (docs/DEPLOYMENT.md).
+	scripts/deploy/test
+
 .PHONY: bench
 bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_ONLY, BENCH_SECONDS, BENCH_ROUNDS).
 	@scripts/test-tools

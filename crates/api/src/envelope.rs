@@ -2,6 +2,8 @@
 //! failures, and that a panic is one.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -14,8 +16,11 @@ use futures_util::FutureExt;
 use futures_util::future::{Ready, ready};
 use uuid::Uuid;
 
+use crate::Api;
+use crate::cors::{self, CorsOrigins};
 use crate::error::ApiError;
 use crate::input::StrictHandling;
+use crate::observer::{Answered, Observer};
 use crate::problem::Code;
 use crate::rate_limit;
 use crate::slashes;
@@ -25,6 +30,17 @@ use crate::slashes;
 const MAX_URL: usize = 64_000;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the envelope needs, as the requests of one worker share it: what all threads counted the
+/// users of would go from processor to processor with each of them.
+#[derive(Clone)]
+pub(crate) struct Surroundings(Rc<(Arc<dyn Observer>, CorsOrigins)>);
+
+impl Surroundings {
+    pub fn of(api: &Api) -> Self {
+        Self(Rc::new((api.observer.clone(), api.settings.cors_origins.clone())))
+    }
+}
 
 /// The outermost middleware.
 pub(crate) async fn envelope(
@@ -38,6 +54,11 @@ pub(crate) async fn envelope(
     // Decoded, as routing takes it.
     let path = request.match_info().as_str();
     let is_api = path == "/api" || path.starts_with("/api/");
+    let surroundings = request.app_data::<Surroundings>().cloned();
+    let surroundings = surroundings.ok_or_else(|| ApiError::internal("no surroundings"))?;
+    let (observer, origins) = &*surroundings.0;
+    let origin = origins.allowed(request.headers());
+    let is_preflight = origin.is_some() && cors::is_preflight(request.method(), request.headers());
     let method = request.method().clone();
     if method == Method::HEAD {
         // Answered like GET; the connection knows better and leaves the body out.
@@ -47,6 +68,8 @@ pub(crate) async fn envelope(
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let answer = if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > MAX_URL) {
         Ok(request.error_response(uri_too_long()))
+    } else if is_preflight {
+        Ok(request.into_response(cors::preflight()))
     } else {
         match AssertUnwindSafe(next.call(request)).catch_unwind().await {
             Ok(answer) => answer.map(ServiceResponse::map_into_boxed_body),
@@ -61,7 +84,8 @@ pub(crate) async fn envelope(
                 response = response.into_response(failure);
             }
             add_headers(response.headers_mut(), &request_id, is_api);
-            if is_api {
+            origins.add_headers(response.headers_mut(), origin);
+            if is_api && !is_preflight {
                 rate_limit::add_headers(&mut response);
             }
             if response.request().extensions().contains::<StrictHandling>() {
@@ -74,17 +98,25 @@ pub(crate) async fn envelope(
             let mut failure =
                 render(&HttpResponse::from_error(error), &request_id, as_problem_json);
             add_headers(failure.headers_mut(), &request_id, is_api);
+            origins.add_headers(failure.headers_mut(), origin);
             let status = failure.status();
             let error = actix_web::error::InternalError::from_response("", failure);
             (Err(error.into()), status, None)
         }
     };
+    let took = started.elapsed();
+    observer.answered(Answered {
+        method: method.as_str(),
+        route: route.as_deref(),
+        status: status.as_u16(),
+        took,
+    });
     log::info!(
         target: "request",
         method = method.as_str(),
         route = route.as_deref().unwrap_or("-"),
         status = status.as_u16(),
-        ms = started.elapsed().as_micros() as f64 / 1000.0,
+        ms = took.as_micros() as f64 / 1000.0,
         request_id = request_id.to_str().unwrap_or_default();
         ""
     );

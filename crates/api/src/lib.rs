@@ -3,6 +3,7 @@
 mod auth;
 mod client_address;
 mod conditional;
+mod cors;
 mod customers;
 mod docs;
 mod envelope;
@@ -13,6 +14,7 @@ mod input;
 mod json;
 mod listing;
 mod login;
+mod observer;
 mod openapi;
 mod origin;
 mod password;
@@ -33,6 +35,8 @@ use customers_domain::user::UserRepository;
 
 pub use auth::MintedToken;
 pub use client_address::{InvalidTrustedProxies, TrustedProxies};
+pub use cors::{CorsOrigins, InvalidCorsOrigin};
+pub use observer::{Answered, Observer};
 pub use openapi::document;
 pub use origin::{InvalidPublicUrl, PublicUrl};
 pub use password::hash as hash_password;
@@ -49,6 +53,8 @@ pub struct Settings {
     pub rate_limit: Option<NonZeroU32>,
     /// Whose word is taken for where a request comes from.
     pub trusted_proxies: TrustedProxies,
+    /// The origins whose web pages may call.
+    pub cors_origins: CorsOrigins,
     /// Under which URL clients reach the service; unless it is said, the host that they name.
     pub public_url: Option<PublicUrl>,
     /// Whether answers show, beside the flat attributes, what older documentation shows.
@@ -68,15 +74,17 @@ pub struct Api {
     authenticator: Arc<auth::Authenticator>,
     logins: Arc<login::Logins>,
     rate_limiter: Arc<rate_limit::RateLimiter>,
+    observer: Arc<dyn Observer>,
     settings: Arc<Settings>,
 }
 
 impl Api {
-    /// The API on top of these ports.
+    /// The API on top of these ports, watched by the observer.
     pub fn new(
         customers: Arc<dyn CustomerRepository>,
         tokens: Arc<dyn TokenRepository>,
         users: Arc<dyn UserRepository>,
+        observer: Arc<dyn Observer>,
         settings: Settings,
     ) -> Self {
         let Settings { login_token_ttl, rate_limit, .. } = settings;
@@ -84,8 +92,14 @@ impl Api {
         Self {
             customers,
             authenticator: Arc::new(auth::Authenticator::new(tokens)),
-            logins: Arc::new(login::Logins::new(users, login_token_ttl, proxies.clone())),
+            logins: Arc::new(login::Logins::new(
+                users,
+                login_token_ttl,
+                proxies.clone(),
+                observer.clone(),
+            )),
             rate_limiter: Arc::new(rate_limit::RateLimiter::new(rate_limit, proxies)),
+            observer,
             settings: Arc::new(settings),
         }
     }

@@ -17,6 +17,7 @@ use crate::auth::{Authenticator, Caller, MintedToken};
 use crate::client_address::{TrustedProxies, network};
 use crate::error::ApiError;
 use crate::input::{Credentials, Input};
+use crate::observer::Observer;
 use crate::openapi::{LoginFailures, LogoutFailures};
 use crate::password::{Turns, is_right};
 use crate::problem::Code;
@@ -30,6 +31,7 @@ pub(crate) struct Logins {
     proxies: Arc<TrustedProxies>,
     turns: Turns,
     failed: FailedLogins,
+    observer: Arc<dyn Observer>,
 }
 
 impl Logins {
@@ -37,8 +39,10 @@ impl Logins {
         users: Arc<dyn UserRepository>,
         token_ttl: Duration,
         proxies: Arc<TrustedProxies>,
+        observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { users, token_ttl, proxies, turns: Turns::new(), failed: FailedLogins::new() }
+        let (turns, failed) = (Turns::new(), FailedLogins::new());
+        Self { users, token_ttl, proxies, turns, failed, observer }
     }
 
     /// The user of these credentials, and a token.
@@ -53,6 +57,7 @@ impl Logins {
         let hash = found.as_ref().map(|(_, hash)| hash.clone());
         let found = found.filter(|(user, _)| user.disabled_at.is_none());
         let may_log_in = found.is_some();
+        let observer = self.observer.clone();
         let checked = self.turns.take(move |memory| {
             // Others may have failed while this one waited.
             attempt.check()?;
@@ -61,6 +66,7 @@ impl Logins {
             if !is_right || !may_log_in {
                 // Here and not later, when whoever asked may have gone.
                 attempt.failed();
+                observer.login_failed();
             }
             Ok::<_, ApiError>(is_right)
         });

@@ -10,6 +10,13 @@ use actix_web::http::uri::{Authority, Uri};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
+impl PublicUrl {
+    /// Whether clients speak TLS, be it with the service or with a proxy before it.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+}
+
 /// The text is no such URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -43,15 +50,17 @@ pub(crate) fn of(public_url: Option<&PublicUrl>, request: &HttpRequest) -> Strin
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host: Option<Authority> = host.and_then(|host| host.parse().ok()).filter(is_host);
+    let config = request.app_config();
+    let scheme = if config.secure() { "https" } else { "http" };
     // In the absolute form of a request's target (RFC 9112 §3.2.2) it decides.
     match request.uri().authority().filter(|authority| is_host(authority)).or(host.as_ref()) {
-        Some(host) => format!("http://{host}"),
-        None => format!("http://{}", request.app_config().local_addr()),
+        Some(host) => format!("{scheme}://{host}"),
+        None => format!("{scheme}://{}", config.local_addr()),
     }
 }
 
 /// A host and maybe a port, and nothing else.
-fn is_host(authority: &Authority) -> bool {
+pub(crate) fn is_host(authority: &Authority) -> bool {
     let host = authority.host();
     !host.is_empty()
         && (authority.as_str() == host || authority.port_u16().is_some())

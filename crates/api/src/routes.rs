@@ -9,7 +9,7 @@ use utoipa_actix_web::{AppExt, scope};
 
 use crate::auth::require_token;
 use crate::customers::{history, lists, reading, writing};
-use crate::envelope::envelope;
+use crate::envelope::{Surroundings, envelope};
 use crate::error::ApiError;
 use crate::rate_limit::rate_limit;
 use crate::{Api, docs, health, login, openapi, version};
@@ -68,6 +68,7 @@ pub fn app(
         .app_data(web::Data::from(api.logins.clone()))
         .app_data(web::Data::from(api.rate_limiter.clone()))
         .app_data(web::Data::from(api.settings.clone()))
+        .app_data(Surroundings::of(api))
         .default_service(web::to(no_route))
         .wrap(from_fn(envelope))
 }

@@ -35,6 +35,12 @@ pub enum Command {
     /// On either, requests under way are answered (for up to 30 seconds) before the process ends;
     /// a second SIGINT or SIGTERM ends it at once.
     Serve(Serve),
+    /// Say what would keep `serve` from working with the same settings, and change nothing.
+    ///
+    /// Looks at the address, the certificate, the database (whether it can be reached and written, is
+    /// of this version, and is sound) and its disk; the exit code is 1 where there is a problem. For
+    /// SQLite it reads the whole file, while servers may use it.
+    Check(Serve),
     /// Bring the database to the schema of this version, which every other command does too.
     Migrate,
     /// Make, list and revoke the tokens that callers show.

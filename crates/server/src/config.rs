@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use customers_api::{PublicUrl, TrustedProxies};
+use customers_api::{CorsOrigins, PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options};
 
 use crate::duration::duration;
+use crate::tls;
 
 /// The database and what is made in it.
 #[derive(Args)]
@@ -31,6 +33,11 @@ pub struct Database {
     )]
     database_url: String,
 
+    /// A file that holds that URL, and nothing else, instead of DATABASE_URL: for passwords that
+    /// must not stand in the environment.
+    #[arg(long, env, global = true, value_name = "PATH", conflicts_with = "database_url")]
+    database_url_file: Option<PathBuf>,
+
     /// The most connections: to PostgreSQL, or for reading from SQLite.
     #[arg(long, env, global = true, value_name = "NUMBER", default_value = "16")]
     database_connections: NonZeroU32,
@@ -48,7 +55,14 @@ impl Database {
     /// The database, by its URL. The parser of the command line must not see what is wrong with it,
     /// because it would repeat the URL with its password.
     pub fn url(&self) -> Result<DatabaseUrl, InvalidSetting> {
-        self.database_url.parse().map_err(InvalidSetting::DatabaseUrl)
+        let Some(path) = &self.database_url_file else {
+            return self.database_url.parse().map_err(InvalidSetting::DatabaseUrl);
+        };
+        let url = std::fs::read_to_string(path)
+            .map_err(|source| InvalidSetting::DatabaseUrlFile { path: path.clone(), source })?;
+        url.trim()
+            .parse()
+            .map_err(|reason| InvalidSetting::DatabaseUrlInFile { path: path.clone(), reason })
     }
 
     /// How it is used.
@@ -98,6 +112,22 @@ pub struct Serve {
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub bind: SocketAddr,
 
+    /// The address on which Prometheus finds /metrics. [default: nobody is told]
+    ///
+    /// Whoever can reach it can read it, without a token.
+    #[arg(long, env, value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
+    /// A certificate with its chain, in PEM: the service itself speaks TLS, and only that.
+    ///
+    /// It is read again, with its key, on SIGHUP; connections that are made from then on get it.
+    #[arg(long, env, value_name = "PATH", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of that certificate, in PEM.
+    #[arg(long, env, value_name = "PATH", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
     /// The URL under which clients reach the service, such as `https://customers.example`: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]
@@ -141,15 +171,35 @@ pub struct Serve {
     /// X-Forwarded-For that is none of them.
     #[arg(long, env, value_name = "NETWORKS", default_value = "")]
     trusted_proxies: TrustedProxies,
+
+    /// The origins whose web pages may call, such as `https://crm.example`, split by commas.
+    #[arg(long, env, value_name = "ORIGINS", default_value = "")]
+    cors_origins: CorsOrigins,
 }
 
 impl Serve {
+    /// Where certificate and key are kept, if the service speaks TLS.
+    pub fn tls(&self) -> Option<tls::Files> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(tls::Files { certificate, key })
+    }
+
+    /// Whether tokens travel through a network as they are, as far as can be told: others than this
+    /// machine can connect, without TLS, and nothing is said of a proxy that speaks it.
+    pub fn is_in_clear(&self) -> bool {
+        !self.bind.ip().is_loopback()
+            && self.tls_cert.is_none()
+            && self.trusted_proxies.is_empty()
+            && !self.public_url.as_ref().is_some_and(PublicUrl::is_https)
+    }
+
     /// How the API behaves.
     pub fn api(&self) -> customers_api::Settings {
         customers_api::Settings {
             login_token_ttl: self.login_token_ttl,
             rate_limit: NonZeroU32::new(self.rate_limit),
             trusted_proxies: self.trusted_proxies.clone(),
+            cors_origins: self.cors_origins.clone(),
             public_url: self.public_url.clone(),
             legacy_answers: self.legacy_answers,
         }
@@ -161,6 +211,10 @@ impl Serve {
 pub enum InvalidSetting {
     #[error("DATABASE_URL: {0}")]
     DatabaseUrl(InvalidDatabaseUrl),
+    #[error("DATABASE_URL_FILE: cannot read {path}: {source}")]
+    DatabaseUrlFile { path: PathBuf, source: std::io::Error },
+    #[error("DATABASE_URL_FILE: in {path}: {reason}")]
+    DatabaseUrlInFile { path: PathBuf, reason: InvalidDatabaseUrl },
     #[error("{0}")]
     Numbering(#[from] InvalidNumbering),
     #[error("cannot read the file .env: {0}")]

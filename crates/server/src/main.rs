@@ -1,14 +1,17 @@
 //! The customer registry: one binary that serves it and looks after it.
 
 mod backup;
+mod check;
 mod cli;
 mod config;
 mod duration;
 mod import;
 mod logging;
+mod metrics;
 mod serve;
 mod signals;
 mod sweeping;
+mod tls;
 mod token;
 mod user;
 
@@ -26,10 +29,16 @@ use crate::config::{Database, InvalidSetting};
 enum Failure {
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
     #[error("{url}: {source}")]
     Open { url: String, source: customers_storage::OpenError },
     #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
     Bind { address: std::net::SocketAddr, source: std::io::Error },
+    #[error(
+        "cannot listen on {address}: {source}; choose another address with --metrics-bind or METRICS_BIND"
+    )]
+    BindMetrics { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -44,7 +53,7 @@ impl Failure {
     /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Setting(_) | Self::Tls(_) | Self::Usage(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -70,6 +79,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     signals::survive_file_limit()?;
     match cli.command {
         Command::Serve(settings) => serve::serve(&cli.database, settings).await,
+        Command::Check(settings) => check::run(&cli.database, &settings),
         Command::Migrate => {
             open(&cli.database)?;
             println!("The database is at the schema of this version.");

@@ -2,16 +2,19 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
-use customers_api::{Api, MintedToken};
+use customers_api::{Api, MintedToken, Observer};
 use customers_domain::Name;
 use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
 
 use crate::config::{Database, Serve};
-use crate::signals::StopSignals;
+use crate::metrics::{self, Metrics};
+use crate::signals::{ReloadSignal, StopSignals};
+use crate::tls::Pair;
 use crate::{Failure, open, sweeping, token};
 
 /// A head that takes longer to arrive is answered with 408.
@@ -23,30 +26,62 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way have so long, in seconds, to be answered after SIGTERM.
 const SHUTDOWN_TIMEOUT: u64 = 30;
 
+/// What is told where [`Serve::is_in_clear`].
+pub const IN_CLEAR: &str = "tokens travel in clear: set TLS_CERT and TLS_KEY, or listen on 127.0.0.1 \
+                            only, or name the proxy that speaks TLS in TRUSTED_PROXIES";
+
 /// Serves until the process is told to stop, and answers what is under way before it returns.
 pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> {
+    let tls = settings.tls().map(Pair::read).transpose()?;
+    let url = database.url()?;
     let store = open(database)?;
+    let metrics = match settings.metrics_bind {
+        Some(address) => {
+            let metrics = Metrics::new(store.instrumented.clone(), url.kind());
+            Some((Arc::new(metrics.map_err(Failure::other)?), address))
+        }
+        None => None,
+    };
+    let observer: Arc<dyn Observer> = match &metrics {
+        Some((metrics, _)) => metrics.clone(),
+        None => Arc::new(()),
+    };
     let api = Api::new(
         store.customers.clone(),
         store.tokens.clone(),
         store.users.clone(),
+        observer,
         settings.api(),
     );
     let server = HttpServer::new(move || customers_api::app(&api))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
-        .disable_signals()
-        .bind(settings.bind)
-        .map_err(|source| Failure::Bind { address: settings.bind, source })?;
+        .disable_signals();
+    let server = match &tls {
+        Some(pair) => server.bind_rustls_0_23(settings.bind, pair.config()?),
+        None => server.bind(settings.bind),
+    };
+    let server = server.map_err(|source| Failure::Bind { address: settings.bind, source })?;
     let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    let metrics = metrics.map(|(metrics, address)| metrics::serve(metrics, address)).transpose()?;
     let stop = StopSignals::listen()?;
+    if let Some(pair) = tls {
+        actix_web::rt::spawn(pair.reload_on(ReloadSignal::listen()?));
+    }
+    if settings.is_in_clear() {
+        log::warn!("{IN_CLEAR}");
+    }
 
     greet(&*store.tokens, &settings, address).await?;
     let server = server.run();
     actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
     actix_web::rt::spawn(stop_on_signal(server.handle(), stop));
-    log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = database.url()?; "listening");
+    log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = url; "listening");
+    if let Some((server, address)) = metrics {
+        log::info!(address:% = address; "metrics");
+        actix_web::rt::spawn(server);
+    }
     server.await.map_err(Failure::other)?;
     log::info!("stopped");
     Ok(())
@@ -79,6 +114,7 @@ async fn greet(
         log::warn!("there is no token yet; make one with: customers token create --name NAME");
         return Ok(());
     }
+    let scheme = if settings.tls().is_some() { "https" } else { "http" };
     let minted = MintedToken::mint().map_err(|error| Failure::other(error.to_string()))?;
     let name: Name = "first".parse().map_err(Failure::other)?;
     let first = NewToken {
@@ -97,9 +133,9 @@ async fn greet(
         "\nThe first token, which is shown only now:\n\n  {token}\n\n\
          A first call to paste into another terminal:\n\n  \
          curl --request POST \\\n    \
-         --url 'http://{address}/api/v1/customers?name=Soci%C3%A9t%C3%A9&customerAccount=123456' \\\n    \
+         --url '{scheme}://{address}/api/v1/customers?name=Soci%C3%A9t%C3%A9&customerAccount=123456' \\\n    \
          --header 'authorization: Bearer {token}'\n\n\
-         All calls can be tried at http://{address}/docs\n",
+         All calls can be tried at {scheme}://{address}/docs\n",
         token = minted.text
     );
     if let Err(error) = token::show(&greeting) {

@@ -28,6 +28,21 @@ impl StopSignals {
     }
 }
 
+/// SIGHUP, which asks for files to be read again.
+pub struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// From now on it does not end the process.
+    pub fn listen() -> Result<Self, Failure> {
+        listen(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for it.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Lets a write beyond a limit to files (`ulimit -f`) fail as on a full disk, instead of ending the
 /// process.
 pub fn survive_file_limit() -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 mod backup;
 mod change;
+mod check;
 mod error;
 mod import;
 mod indexes;
@@ -18,6 +19,7 @@ mod schema;
 mod searching;
 mod sql;
 mod sqlite;
+mod statistics;
 mod url;
 
 use std::num::NonZeroU32;
@@ -28,8 +30,10 @@ use customers_domain::user::UserRepository;
 use customers_domain::{AccountNumbering, CustomerRepository};
 
 pub use backup::{Backup, BackupError, Progress};
+pub use check::{Finding, Verdict, check};
 pub use error::OpenError;
 pub use import::{Import, ImportError, ImportMode, ImportOptions, Outcome};
+pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 
 /// The ports of one database.
@@ -41,12 +45,22 @@ pub struct Store {
     pub tokens: Arc<dyn TokenRepository>,
     /// Keeps the users.
     pub users: Arc<dyn UserRepository>,
+    /// Tells what it is doing.
+    pub instrumented: Arc<dyn Instrumented>,
 }
 
 impl Store {
-    fn of<T: CustomerRepository + TokenRepository + UserRepository + 'static>(adapter: T) -> Self {
+    fn of<T>(adapter: T) -> Self
+    where
+        T: CustomerRepository + TokenRepository + UserRepository + Instrumented + 'static,
+    {
         let adapter = Arc::new(adapter);
-        Self { customers: adapter.clone(), tokens: adapter.clone(), users: adapter }
+        Self {
+            customers: adapter.clone(),
+            tokens: adapter.clone(),
+            users: adapter.clone(),
+            instrumented: adapter,
+        }
     }
 }
 

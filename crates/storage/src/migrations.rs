@@ -90,6 +90,28 @@ fn is_pending<DB: Backend>(
     Ok(applied.len() < known.len())
 }
 
+/// How many migrations a PostgreSQL database lacks. Refused as by migrating.
+pub(crate) fn pending_postgres(conn: &mut PgConnection) -> Result<usize, OpenError> {
+    count_pending::<Pg>(&POSTGRES, applied_postgres(conn))
+}
+
+/// The same of an SQLite database.
+pub(crate) fn pending_sqlite(conn: &mut SqliteConnection) -> Result<usize, OpenError> {
+    let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+    count_pending::<Sqlite>(&SQLITE, applied.load(conn))
+}
+
+fn count_pending<DB: Backend>(
+    migrations: &impl MigrationSource<DB>,
+    applied: QueryResult<Vec<MigrationVersion<'static>>>,
+) -> Result<usize, OpenError> {
+    // Where there is no note of any, none was.
+    let applied = applied.unwrap_or_else(|_| Vec::new());
+    is_pending::<DB>(migrations, &applied)?;
+    let known = migrations.migrations().map_err(OpenError::Migrate)?;
+    Ok(known.len() - applied.len())
+}
+
 /// An error of the transaction around the migrations.
 struct Failure(BoxError);
 

@@ -1,6 +1,7 @@
 //! The adapter for PostgreSQL and what speaks its protocol: everything on threads, as many as there
 //! are connections.
 
+mod check;
 mod connections;
 mod customers;
 mod ids;
@@ -17,7 +18,9 @@ use diesel::result::Error;
 use diesel::sql_types::Text;
 
 use crate::error::OpenError;
+use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
+pub(crate) use check::check;
 use connections::Connections;
 use ids::Ids;
 use reads::Asked;
@@ -53,6 +56,12 @@ impl PostgresStore {
             numbering: options.numbering,
             has_search_index,
         })
+    }
+}
+
+impl Instrumented for PostgresStore {
+    fn statistics(&self) -> Statistics {
+        Statistics { pools: vec![self.connections.statistics()], writer: None }
     }
 }
 

@@ -22,6 +22,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
+use crate::statistics::{Instrumented, PoolStatistics, Statistics};
 use crate::{Options, migrations, refresh};
 use reads::Scanners;
 use wal::Wal;
@@ -30,9 +31,14 @@ use writer::Writer;
 /// Writing waits so long for another process that writes to the same file.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Memory that each connection may use for pages, in KiB: enough for the inner pages of the indexes of
-/// millions of customers, so that a point read touches the file for its leaves only.
-const CACHE_KIB: u32 = 16 * 1024;
+/// Memory for pages, in KiB, of each connection that reads inline and of the one that writes: enough for
+/// the inner pages of the indexes of millions of customers, so that a point read touches the file for
+/// its leaves only.
+const CACHE_KIB: u32 = 8 * 1024;
+
+/// The same of each connection for lists and searches, which pass by more than any cache would hold:
+/// the operating system's is behind it.
+const SCANNING_CACHE_KIB: u32 = 2 * 1024;
 
 /// What was written ahead is brought into the file when it has so many pages of 4 KiB: seldom enough
 /// that a page that many writes change is written there once for all of them.
@@ -61,18 +67,19 @@ impl SqliteStore {
         if refresh::is_due(&mut conn).map_err(failed)? {
             refresh::refresh(|| conn.immediate_transaction(refresh::step)).map_err(failed)?;
         }
-        let pool = |idle| {
+        let pool = |idle, cache_kib| {
             Pool::builder()
                 .max_size(readers(options.connections).get())
                 .min_idle(idle)
                 .test_on_check_out(false)
                 .connection_timeout(Duration::from_secs(1))
-                .connection_customizer(Box::new(ReadOnly))
+                .connection_customizer(Box::new(ReadOnly { cache_kib }))
                 .build(ConnectionManager::new(&file))
                 .map_err(|error| OpenError::Connect(error.into()))
         };
         // Those for lists and searches are not opened before they are needed.
-        let (readers, scanners) = (pool(None)?, Scanners::new(pool(Some(0))?));
+        let readers = pool(None, CACHE_KIB)?;
+        let scanners = Scanners::new(pool(Some(0), SCANNING_CACHE_KIB)?);
         let wal = Wal::of(&file);
         let reconnect = move || connect_for_writing(&file);
         let writer = Writer::start(conn, wal, reconnect);
@@ -96,6 +103,16 @@ impl SqliteStore {
         let Ok(done) =
             self.writer.run(move |conn| work(conn).map_err(Abort::<Never>::Failed)).await?;
         Ok(done)
+    }
+}
+
+impl Instrumented for SqliteStore {
+    fn statistics(&self) -> Statistics {
+        let reads = PoolStatistics::of("reads", self.readers.max_size(), self.readers.state());
+        Statistics {
+            pools: vec![reads, self.scanners.statistics()],
+            writer: Some(self.writer.statistics()),
+        }
     }
 }
 
@@ -141,13 +158,16 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
 }
 
 #[derive(Debug)]
-struct ReadOnly;
+struct ReadOnly {
+    cache_kib: u32,
+}
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
         conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KIB};",
-            READ_LOCK_TIMEOUT.as_millis()
+            "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{};",
+            READ_LOCK_TIMEOUT.as_millis(),
+            self.cache_kib
         ))
         .map_err(diesel::r2d2::Error::QueryError)
     }

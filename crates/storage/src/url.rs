@@ -15,6 +15,16 @@ pub enum DatabaseUrl {
     Postgres(Secret),
 }
 
+impl DatabaseUrl {
+    /// Which database it is: `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = InvalidDatabaseUrl;
 

@@ -10,6 +10,7 @@ cases! {
         a_database_of_a_newer_version_is_left_alone,
         a_port_in_use_is_told,
         the_file_of_settings_is_read,
+        the_url_of_the_database_may_stand_in_a_file,
         the_help_teaches_every_setting,
         many_servers_may_start_at_once,
     ]
@@ -83,20 +84,59 @@ async fn the_file_of_settings_is_read(home: Home) {
     assert!(ran.stderr.contains(".env") && !ran.stderr.contains("secret"), "{}", ran.stderr);
 }
 
+async fn the_url_of_the_database_may_stand_in_a_file(home: Home) {
+    let path = home.folder().join("secret");
+    let read = |content: &[u8]| {
+        std::fs::write(&path, content).expect("a file");
+        let mut command = home.command();
+        command.env_remove("DATABASE_URL").env("DATABASE_URL_FILE", &path);
+        command
+    };
+    let ran = run(read(format!("{}\n", home.database.url()).as_bytes()).arg("migrate"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(home.database.count("customers"), 0);
+
+    for (content, reason) in [
+        (&b"mysql://me:secret@host/db\n"[..], "postgres://"),
+        (b"", "postgres://"),
+        (b"secret \xff", "UTF-8"),
+    ] {
+        let ran = run(read(content).arg("migrate"));
+        assert_eq!((ran.code, &*ran.stdout), (2, ""), "{ran:?}");
+        assert!(ran.stderr.contains("DATABASE_URL_FILE"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(reason), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("me:secret"), "{}", ran.stderr);
+    }
+    let ran = run(read(b"").arg("migrate").env("DATABASE_URL_FILE", "/nowhere/secret"));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("/nowhere/secret"), "{}", ran.stderr);
+
+    // Which one would be meant?
+    let ran = run(read(b"sqlite://other.db").arg("migrate").env("DATABASE_URL", "sqlite://one.db"));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("--database-url-file"), "{}", ran.stderr);
+    assert!(!home.folder().join("one.db").exists() && !home.folder().join("other.db").exists());
+}
+
 async fn the_help_teaches_every_setting(home: Home) {
     let help = home.run_well(&["serve", "--help"]);
     for setting in [
         "--database-url",
         "DATABASE_URL",
+        "DATABASE_URL_FILE",
         "DATABASE_CONNECTIONS",
         "ACCOUNT_PREFIX",
         "ACCOUNT_WIDTH",
         "BIND",
+        "METRICS_BIND",
         "RUST_LOG",
         "LOG_FORMAT",
         "LOGIN_TOKEN_TTL",
         "RATE_LIMIT",
+        "TLS_CERT",
+        "TLS_KEY",
         "TRUSTED_PROXIES",
+        "CORS_ORIGINS",
         "--first-token",
     ] {
         assert!(help.contains(setting), "{setting} is missing in {help}");

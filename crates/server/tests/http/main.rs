@@ -32,8 +32,10 @@ macro_rules! cases {
 }
 
 mod backup;
+mod check;
 mod command_line;
 mod conditional;
+mod cors;
 mod crashes;
 mod creation;
 mod deleting;
@@ -52,6 +54,7 @@ mod leniency;
 mod listing;
 mod log;
 mod login;
+mod metrics;
 mod openapi;
 mod outages;
 mod races;
@@ -60,6 +63,7 @@ mod reading;
 mod searching;
 mod shutdown;
 mod sockets;
+mod tls;
 mod tokens;
 mod updating;
 mod users;

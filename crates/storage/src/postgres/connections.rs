@@ -14,6 +14,7 @@ use r2d2::{ManageConnection, Pool};
 use tokio::sync::Semaphore;
 
 use crate::error::{Abort, Never, from_postgres, is_away, is_conflict, unavailable};
+use crate::statistics::PoolStatistics;
 
 /// A request waits so long for a connection, and one that has broken is replaced for so long.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -78,6 +79,11 @@ impl Connections {
             free: Arc::new(Semaphore::new(connections)),
             admitted: Semaphore::new(connections + WAITING),
         })
+    }
+
+    pub fn statistics(&self) -> PoolStatistics {
+        PoolStatistics::of("postgres", self.pool.max_size(), self.pool.state())
+            .queued(&self.admitted, WAITING)
     }
 
     /// Runs work that the data cannot refuse.

@@ -29,7 +29,7 @@ pub(super) fn ensure(conn: &mut PgConnection) -> QueryResult<bool> {
     exists(conn)
 }
 
-fn exists(conn: &mut PgConnection) -> QueryResult<bool> {
+pub(super) fn exists(conn: &mut PgConnection) -> QueryResult<bool> {
     Sql::new("SELECT to_regclass('customer_keys_searched_text') IS NOT NULL")
         .typed::<Bool>()
         .get_result(conn)

@@ -16,6 +16,7 @@ use crate::listing::Dialect;
 use crate::reading::Ask;
 use crate::row::CustomerRow;
 use crate::sql::Sql;
+use crate::statistics::PoolStatistics;
 
 /// The most customers of a page that is read inline, and the most that are skipped before it.
 const INLINE: u64 = 100;
@@ -50,6 +51,11 @@ impl Scanners {
             free: Arc::new(Semaphore::new(threads)),
             admitted: Semaphore::new(threads + WAITING),
         }
+    }
+
+    pub fn statistics(&self) -> PoolStatistics {
+        PoolStatistics::of("scans", self.pool.max_size(), self.pool.state())
+            .queued(&self.admitted, WAITING)
     }
 
     /// Runs a read on a thread. SQLite cannot be told to stop: one that takes too long is no longer

@@ -1,6 +1,6 @@
 //! Keeps SQLite's write-ahead log short.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -33,12 +33,16 @@ impl Wal {
         Self { path: format!("{database}-wal").into(), threshold: LIMIT }
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Shortens the log if it has become long. To be called between transactions.
     ///
     /// Readers that begin meanwhile need the log no more, so only those are waited for that are
     /// there already.
     pub fn keep_short(&mut self, conn: &mut SqliteConnection) {
-        let length = std::fs::metadata(&self.path).map_or(0, |log| log.len());
+        let length = length(&self.path);
         if length < LIMIT {
             self.threshold = LIMIT;
         }
@@ -57,6 +61,11 @@ impl Wal {
             }
         }
     }
+}
+
+/// The length of a log, in bytes; none where there is no such file.
+pub(super) fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |log| log.len())
 }
 
 /// Copies all of the log into the database and cuts it to nothing; false where readers were in the

@@ -2,6 +2,8 @@
 //! writes share one flush to the disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use customers_domain::RepositoryError;
@@ -12,8 +14,9 @@ use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::deferred::Deferred;
-use super::wal::Wal;
+use super::wal::{self, Wal};
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
+use crate::statistics::{Groups, WriterStatistics};
 
 /// The most writes that wait; one more is turned away.
 const QUEUE: usize = 1024;
@@ -27,6 +30,8 @@ pub(super) struct Writer {
     /// `None` only while dropping.
     queue: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    groups: Arc<Groups>,
+    wal: PathBuf,
 }
 
 impl Writer {
@@ -38,11 +43,24 @@ impl Writer {
         reconnect: impl Fn() -> Result<SqliteConnection, OpenError> + Send + 'static,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let groups = Arc::new(Groups::default());
+        let (counted, wal_path) = (groups.clone(), wal.path().to_owned());
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write(jobs, conn, wal, reconnect))
+            .spawn(move || write(jobs, conn, wal, &counted, reconnect))
             .expect("a thread for writing");
-        Self { queue: Some(queue), thread: Some(thread) }
+        Self { queue: Some(queue), thread: Some(thread), groups, wal: wal_path }
+    }
+
+    pub fn statistics(&self) -> WriterStatistics {
+        let free = self.queue.as_ref().map_or(QUEUE, |queue| queue.capacity());
+        WriterStatistics {
+            queued: QUEUE - free,
+            capacity: QUEUE,
+            groups: self.groups.counts(),
+            writes: self.groups.writes(),
+            wal_bytes: wal::length(&self.wal),
+        }
     }
 
     /// Does the work in a transaction and answers when that is on the disk.
@@ -142,10 +160,12 @@ fn write(
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     mut conn: SqliteConnection,
     mut wal: Wal,
+    groups: &Groups,
     reconnect: impl Fn() -> Result<SqliteConnection, OpenError>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+        groups.add(group.len());
         // A panic is in the log, and the jobs that were not answered are dropped, which tells those
         // who wait for them.
         let _ = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs)));
