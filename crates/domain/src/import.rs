@@ -69,6 +69,14 @@ pub enum Refusal {
         /// Whose it is.
         id: CustomerId,
     },
+    /// It came in before, in the same import, and differs.
+    #[error("customer {id} came in before, with something else in {}", differing.join(", "))]
+    Repeated {
+        /// Its id.
+        id: CustomerId,
+        /// The names of what differs.
+        differing: Vec<String>,
+    },
     /// There is such a customer, and it is deleted.
     #[error("customer {id} is deleted; restore it first")]
     Deleted {
@@ -98,12 +106,15 @@ impl Incoming {
         }
     }
 
-    /// What becomes of it where this customer has its id, and this one its account.
+    /// What becomes of it where this customer has its id, and this one its account. What
+    /// `came_before`, in the same import, is not changed again: the import would change it back and
+    /// forth each time.
     pub fn onto(
         &self,
         of_id: Option<&Customer>,
         of_account: Option<&Customer>,
         on_conflict: OnConflict,
+        came_before: impl Fn(CustomerId) -> bool,
     ) -> Verdict {
         let refuse = |id, refusal| match on_conflict {
             OnConflict::Skip => Verdict::Skip(id),
@@ -130,6 +141,9 @@ impl Incoming {
             after.changes_since(Some(before)).into_iter().map(|change| change.name).collect();
         if differing.is_empty() {
             return Verdict::Unchanged(before.id);
+        }
+        if came_before(before.id) {
+            return refuse(before.id, Refusal::Repeated { id: before.id, differing });
         }
         if before.deleted_at.is_some() && self.deleted_at.is_none() {
             return refuse(before.id, Refusal::Deleted { id: before.id });
@@ -223,12 +237,12 @@ mod tests {
         let mut new = incoming(&[("name", "A")]);
         new.created_at = Some(time(1));
         new.deleted_at = Some(Some(time(3)));
-        let Verdict::Create(defaults) = new.onto(None, None, OnConflict::Fail) else { panic!() };
+        let Verdict::Create(defaults) = new.onto(None, None, OnConflict::Fail, |_| false) else { panic!() };
         let account = CustomerAccount::new("CL1").unwrap();
         let made = new.create(*defaults, id(1), account, time(9));
         assert_eq!((made.created_at, made.updated_at), (time(1), time(9)));
         assert_eq!(made.deleted_at, Some(time(3)));
-        let nameless = incoming(&[("phone", "1")]).onto(None, None, OnConflict::Update);
+        let nameless = incoming(&[("phone", "1")]).onto(None, None, OnConflict::Update, |_| false);
         let Verdict::Refuse(Refusal::Incomplete(missing)) = nameless else { panic!() };
         assert_eq!(missing.to_string(), "name is required");
     }
@@ -238,7 +252,7 @@ mod tests {
         let there = customer(7, "CL7");
         for on_conflict in [OnConflict::Fail, OnConflict::Skip, OnConflict::Update] {
             let same = incoming(&[("name", "A"), ("customerAccount", "cl7")]);
-            let verdict = same.onto(None, Some(&there), on_conflict);
+            let verdict = same.onto(None, Some(&there), on_conflict, |_| false);
             assert_eq!(verdict, Verdict::Unchanged(id(7)), "{on_conflict:?}");
         }
     }
@@ -247,7 +261,7 @@ mod tests {
     fn one_that_differs_is_left_or_changed_as_asked_for() {
         let there = customer(7, "CL7");
         let mut other = incoming(&[("phone", "1"), ("customerAccount", "cl7")]);
-        let onto = |other: &Incoming, on_conflict| other.onto(None, Some(&there), on_conflict);
+        let onto = |other: &Incoming, on_conflict| other.onto(None, Some(&there), on_conflict, |_| false);
         let refused = Refusal::Exists { id: id(7), differing: vec!["phone".into()] };
         assert_eq!(onto(&other, OnConflict::Fail), Verdict::Refuse(refused));
         assert_eq!(onto(&other, OnConflict::Skip), Verdict::Skip(id(7)));
@@ -265,16 +279,30 @@ mod tests {
     }
 
     #[test]
+    fn one_that_came_before_is_not_changed_again() {
+        let there = customer(7, "CL7");
+        let again = |name, on_conflict| {
+            let row = incoming(&[("name", name), ("customerAccount", "CL7")]);
+            row.onto(None, Some(&there), on_conflict, |it| it == id(7))
+        };
+        let repeated = Refusal::Repeated { id: id(7), differing: vec!["name".into()] };
+        assert_eq!(again("B", OnConflict::Update), Verdict::Refuse(repeated.clone()));
+        assert_eq!(again("B", OnConflict::Fail), Verdict::Refuse(repeated));
+        assert_eq!(again("B", OnConflict::Skip), Verdict::Skip(id(7)));
+        assert_eq!(again("A", OnConflict::Update), Verdict::Unchanged(id(7)));
+    }
+
+    #[test]
     fn an_account_is_not_taken_from_another() {
         let (seven, eight) = (customer(7, "CL7"), customer(8, "CL8"));
         let mut row = incoming(&[("name", "A"), ("customerAccount", "CL8")]);
         row.id = Some(id(7));
         for known in [Some(&seven), None] {
-            let verdict = row.onto(known, Some(&eight), OnConflict::Update);
+            let verdict = row.onto(known, Some(&eight), OnConflict::Update, |_| false);
             assert_eq!(verdict, Verdict::Refuse(Refusal::AccountTaken { id: id(8) }));
         }
         // Known by its id, it may have another account.
-        let Verdict::Change(_, after) = row.onto(Some(&seven), None, OnConflict::Update) else {
+        let Verdict::Change(_, after) = row.onto(Some(&seven), None, OnConflict::Update, |_| false) else {
             panic!()
         };
         assert_eq!(after.customer_account.as_str(), "CL8");
@@ -284,10 +312,10 @@ mod tests {
     fn a_deleted_one_comes_back_only_where_that_is_said() {
         let there = Customer { deleted_at: Some(time(6)), ..customer(7, "CL7") };
         let mut row = incoming(&[("name", "B"), ("customerAccount", "CL7")]);
-        let verdict = row.onto(None, Some(&there), OnConflict::Update);
+        let verdict = row.onto(None, Some(&there), OnConflict::Update, |_| false);
         assert_eq!(verdict, Verdict::Refuse(Refusal::Deleted { id: id(7) }));
         row.deleted_at = Some(None);
-        let Verdict::Change(_, after) = row.onto(None, Some(&there), OnConflict::Update) else {
+        let Verdict::Change(_, after) = row.onto(None, Some(&there), OnConflict::Update, |_| false) else {
             panic!()
         };
         assert_eq!(after.deleted_at, None);

@@ -8,6 +8,7 @@ use customers_domain::Name;
 use customers_domain::import::OnConflict;
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
+use customers_storage::ImportMode;
 
 use crate::config::{Database, Logging, Serve};
 use crate::duration::duration;
@@ -58,6 +59,13 @@ pub enum Command {
     /// on after SIGINT for example. Rows with mistakes are told with line, column and field, and the
     /// exit code is 1 then.
     Import(ImportFrom),
+    /// Bring in customers from a running system that has the same list of customers.
+    ///
+    /// Its pages are asked for one after the other, by cursor where it knows that. Where it is too busy
+    /// or fails for a while it is asked again, later and later, as late as it says. What is there
+    /// already is passed over, as it is by `import`. Neither token nor password may be an argument,
+    /// which other users of the machine could see.
+    Pull(PullFrom),
     /// Copy an SQLite database into a new file, while servers use it.
     ///
     /// The copy holds what was answered before it began. How far it is gets told on stderr; SIGINT
@@ -121,15 +129,51 @@ pub struct ImportFrom {
     /// How it is written. [default: by its name or its beginning]
     #[arg(long)]
     pub format: Option<Format>,
-    /// What a column or a member holds that has another name.
-    #[arg(long, value_name = "COLUMN=ATTRIBUTE", value_parser = mapping)]
-    pub map: Vec<(String, String)>,
     /// What stands between the values of CSV: one character, or `tab`. [default: found out]
     #[arg(long, value_parser = separator)]
     pub separator: Option<u8>,
     /// The sheet of a spreadsheet. [default: the first]
     #[arg(long, value_name = "NAME")]
     pub sheet: Option<String>,
+    /// Begin with the row of this line, and pass over those before it.
+    #[arg(long, value_name = "LINE", default_value_t = 0, hide_default_value = true)]
+    pub start_at: u64,
+    #[command(flatten)]
+    pub how: Intake,
+}
+
+#[derive(Args)]
+pub struct PullFrom {
+    /// Where that system is reached, such as https://crm.example.
+    pub url: String,
+    /// A file that holds a token for it. [default: the variable PULL_TOKEN]
+    #[arg(long, value_name = "FILE", conflicts_with = "email")]
+    pub token_file: Option<PathBuf>,
+    /// Log in there with this address and a password instead.
+    #[arg(long)]
+    pub email: Option<String>,
+    /// A file that holds the password. [default: the variable PULL_PASSWORD]
+    #[arg(long, value_name = "FILE", requires = "email")]
+    pub password_file: Option<PathBuf>,
+    /// How many customers are asked for at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub per_page: u16,
+    /// Ask for deleted customers, too: with `filter[trashed]=with`, which takes the scope `write`.
+    #[arg(long)]
+    pub with_deleted: bool,
+    /// Keep in this file how far it is, and go on from there where it exists.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "all_or_nothing"])]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: Intake,
+}
+
+/// How customers are taken in that come from elsewhere.
+#[derive(Args)]
+pub struct Intake {
+    /// What a column or a member holds that has another name.
+    #[arg(long, value_name = "COLUMN=ATTRIBUTE", value_parser = mapping)]
+    pub map: Vec<(String, String)>,
     /// What is done where a customer of that id or account is there already, and differs.
     #[arg(long, value_name = "HOW", default_value = "fail")]
     pub on_conflict: ConflictRule,
@@ -139,9 +183,20 @@ pub struct ImportFrom {
     /// Keep nothing unless every row can be kept. On SQLite nobody else writes meanwhile.
     #[arg(long)]
     pub all_or_nothing: bool,
-    /// Tell what is wrong in a new file instead of on stderr: CSV by its name, or else NDJSON.
+    /// Tell what is wrong in this file, made anew, instead of on stderr: CSV by its name, or else NDJSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+impl Intake {
+    /// How it is kept.
+    pub fn mode(&self) -> ImportMode {
+        match (self.dry_run, self.all_or_nothing) {
+            (true, _) => ImportMode::DryRun,
+            (false, true) => ImportMode::AllOrNothing,
+            (false, false) => ImportMode::Batches,
+        }
+    }
 }
 
 /// What is done where a customer is there already, and differs.

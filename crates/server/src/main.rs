@@ -6,8 +6,10 @@ mod cli;
 mod config;
 mod duration;
 mod import;
+mod intake;
 mod logging;
 mod metrics;
+mod pull;
 mod serve;
 mod signals;
 mod sweeping;
@@ -88,6 +90,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Import(from) => import::run(&cli.database, from).await,
+        Command::Pull(from) => pull::run(&cli.database, from).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
         Command::Openapi => {
             // Whoever reads may stop early, like `head` does.

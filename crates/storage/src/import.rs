@@ -10,6 +10,7 @@ use customers_domain::{AccountNumbering, Customer, Timestamp, Write};
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use roaring::RoaringTreemap;
 
 use crate::error::{OpenError, is_conflict};
 use crate::reading::Ask;
@@ -42,6 +43,9 @@ pub struct ImportOptions {
     pub request_id: String,
     /// How it is kept.
     pub mode: ImportMode,
+    /// Whether a customer that comes in a second time may change: what is read while it changes,
+    /// page by page, may show it again. Else the second is [refused](Refusal::Repeated).
+    pub may_repeat: bool,
 }
 
 /// How an import is kept.
@@ -80,6 +84,8 @@ pub struct Import {
     into_nothing: bool,
     are_indexes_set_aside: bool,
     paused: Instant,
+    /// The ids of those that came in, unless they may repeat.
+    came: RoaringTreemap,
 }
 
 enum Conn {
@@ -172,6 +178,7 @@ impl Import {
             into_nothing,
             are_indexes_set_aside: false,
             paused: Instant::now(),
+            came: RoaringTreemap::new(),
         })
     }
 
@@ -185,14 +192,16 @@ impl Import {
             self.set_indexes_aside();
         }
         let mut attempts = 0;
-        let outcomes = loop {
-            let (numbering, options) = (&self.numbering, &self.options);
-            match self.conn.transaction(options.mode, |it| take(it, batch, numbering, options)) {
-                Ok(outcomes) => break outcomes,
+        let (outcomes, came) = loop {
+            let (numbering, options, came) = (&self.numbering, &self.options, &self.came);
+            let taking = |it: &mut dyn Load| take(it, batch, numbering, options, came);
+            match self.conn.transaction(options.mode, taking) {
+                Ok(taken) => break taken,
                 Err(error) if self.may_work_again(&error) && attempts < ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error.into()),
             }
         };
+        self.came |= came;
         if matches!(self.conn, Conn::Sqlite(_))
             && self.options.mode == ImportMode::Batches
             && self.paused.elapsed() >= PAUSE_EVERY
@@ -263,13 +272,14 @@ impl Import {
     }
 }
 
-/// Takes in a batch, in a transaction.
+/// Takes in a batch, in a transaction: what has become of each, and who came in.
 fn take(
     target: &mut dyn Load,
     batch: &[Incoming],
     numbering: &AccountNumbering,
     options: &ImportOptions,
-) -> QueryResult<Vec<Outcome>> {
+    came_before: &RoaringTreemap,
+) -> QueryResult<(Vec<Outcome>, RoaringTreemap)> {
     let is_dry = options.mode == ImportMode::DryRun;
     let write = Write {
         actor: ACTOR.to_owned(),
@@ -279,17 +289,24 @@ fn take(
     };
     let now = Timestamp::now();
     let mut outcomes = Vec::with_capacity(batch.len());
+    let mut came = RoaringTreemap::new();
     while outcomes.len() < batch.len() {
         let rest = &batch[outcomes.len()..];
-        let planning = Planning { numbering, on_conflict: options.on_conflict, is_dry, now };
-        let plan: Plan = planning.plan(target, rest)?;
+        let planning = Planning {
+            numbering,
+            on_conflict: options.on_conflict,
+            is_dry,
+            now,
+            came_before: (!options.may_repeat).then_some(came_before),
+        };
+        let plan: Plan = planning.plan(target, rest, &mut came)?;
         outcomes.extend(plan.outcomes);
         match is_dry {
             true => overlay::store(target, &plan.created, &plan.changed)?,
             false => target.store(&plan.created, plan.changed, &write, now)?,
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, came))
 }
 
 /// Why an import cannot go on.

@@ -7,21 +7,41 @@ use std::io::{BufRead, BufReader, Read};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::row::{Cell, Column, Found, ReadError, Row, Sink};
+use crate::intake::{Cell, Column, Found, ReadError, Row, Sink};
 
 /// The most bytes of a line: more than any customer has.
 const MAX_LINE: u64 = 4 << 20;
 
-type Members = indexmap::IndexMap<String, Box<RawValue>>;
+/// The members of an object, their values exactly as they are written.
+pub type Members = indexmap::IndexMap<String, Box<RawValue>>;
 
 /// Makes rows of objects, and columns of the names of their members.
-struct Rows<'a> {
+pub struct Objects<'a> {
     sink: Sink<'a>,
     columns: HashMap<String, usize>,
 }
 
-impl Rows<'_> {
-    fn take(&mut self, line: u64, members: Members) -> Result<(), ReadError> {
+impl<'a> Objects<'a> {
+    pub fn new(sink: Sink<'a>) -> Self {
+        Self::with(sink, HashMap::new())
+    }
+
+    /// Further objects, of which these columns are known.
+    pub fn with(sink: Sink<'a>, columns: HashMap<String, usize>) -> Self {
+        Self { sink, columns }
+    }
+
+    /// The columns that are known by now.
+    pub fn into_columns(self) -> HashMap<String, usize> {
+        self.columns
+    }
+
+    /// Takes the object of this line.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody wants more.
+    pub fn take(&mut self, line: u64, members: Members) -> Result<(), ReadError> {
         let mut cells = Vec::with_capacity(members.len());
         for (name, value) in members {
             let at = match self.columns.get(&name) {
@@ -54,7 +74,7 @@ fn cell(value: &RawValue) -> serde_json::Result<Cell> {
 
 /// Reads an object from each line that is not blank.
 pub fn read_lines(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
-    let mut rows = Rows { sink, columns: HashMap::new() };
+    let mut rows = Objects::new(sink);
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
     for number in 1.. {
@@ -63,8 +83,10 @@ pub fn read_lines(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
         if length.map_err(ReadError::unreadable)? == 0 {
             break;
         }
-        if line.len() as u64 == MAX_LINE {
-            return Err(ReadError::Unreadable(format!("line {number} is longer than 4 MiB")));
+        if line.len() as u64 == MAX_LINE && !line.ends_with(b"\n") {
+            input.skip_until(b'\n').map_err(ReadError::unreadable)?;
+            (rows.sink)(Found::Broken(number, "is longer than 4 MiB".to_owned()))?;
+            continue;
         }
         let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line).trim_ascii();
         if text.is_empty() {
@@ -88,7 +110,7 @@ pub fn read_pages(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
     if input.fill_buf().map_err(ReadError::unreadable)?.starts_with(b"\xEF\xBB\xBF") {
         input.consume(3);
     }
-    let mut rows = Rows { sink, columns: HashMap::new() };
+    let mut rows = Objects::new(sink);
     let mut json = serde_json::Deserializer::from_reader(input);
     let mut reading = Reading { rows: &mut rows, number: 0, stopped: None };
     // Until nothing but white space is left.
@@ -104,7 +126,7 @@ pub fn read_pages(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
 
 /// What is read of a value at the top.
 struct Reading<'a, 'b> {
-    rows: &'a mut Rows<'b>,
+    rows: &'a mut Objects<'b>,
     number: u64,
     stopped: Option<ReadError>,
 }

@@ -4,25 +4,33 @@ use std::io::{BufReader, Read, Seek};
 
 use calamine::{Data, DataRef, DataType, Ods, Reader, Xlsx};
 
-use super::row::{Cell, Column, Found, ReadError, Row, Sink};
+use crate::intake::{Cell, Column, Found, Gauge, ReadError, Row, Sink};
+
+/// The most columns that a spreadsheet has.
+const MOST_COLUMNS: usize = 16_384;
 
 /// Reads a sheet of an XLSX workbook, the first unless one is named. Its rows are read one after the
 /// other; the texts that it shares are held in memory.
 pub fn read_xlsx(
     file: impl Read + Seek,
     sheet: Option<&str>,
+    gauge: &Gauge,
     sink: Sink<'_>,
 ) -> Result<(), ReadError> {
     let mut book = Xlsx::new(BufReader::new(file)).map_err(ReadError::unreadable)?;
     let sheet = choose(book.sheet_names(), sheet)?;
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(ReadError::unreadable)?;
-    let mut table = Table { sink, width: 0 };
+    gauge.set_length(u64::from(cells.dimensions().end.0) + 1);
+    let mut table = Table { sink, gauge, width: 0 };
     let (mut line, mut row) = (0, Vec::new());
     while let Some(cell) = cells.next_cell().map_err(ReadError::unreadable)? {
         let (at, column) = cell.get_position();
         if at + 1 != line {
             table.row(line, std::mem::take(&mut row))?;
             line = at + 1;
+        }
+        if row.len() == MOST_COLUMNS {
+            return Err(ReadError::Unreadable(format!("row {line} has too many cells")));
         }
         row.push((column as usize, of_ref(cell.get_value())));
     }
@@ -33,13 +41,15 @@ pub fn read_xlsx(
 pub fn read_ods(
     file: impl Read + Seek,
     sheet: Option<&str>,
+    gauge: &Gauge,
     sink: Sink<'_>,
 ) -> Result<(), ReadError> {
     let mut book = Ods::new(BufReader::new(file)).map_err(ReadError::unreadable)?;
     let sheet = choose(book.sheet_names(), sheet)?;
     let range = book.worksheet_range(&sheet).map_err(ReadError::unreadable)?;
     let (first_row, first_column) = range.start().unwrap_or_default();
-    let mut table = Table { sink, width: 0 };
+    gauge.set_length(range.height() as u64);
+    let mut table = Table { sink, gauge, width: 0 };
     for (row, line) in range.rows().zip(first_row + 1..) {
         let cells = row.iter().map(of_data).enumerate();
         table.row(line, cells.map(|(at, cell)| (at + first_column as usize, cell)).collect())?;
@@ -60,11 +70,13 @@ fn choose(names: Vec<String>, wanted: Option<&str>) -> Result<String, ReadError>
 /// Rows of which the first that is not empty holds the headings.
 struct Table<'a> {
     sink: Sink<'a>,
+    gauge: &'a Gauge,
     width: usize,
 }
 
 impl Table<'_> {
     fn row(&mut self, line: u32, cells: Vec<(usize, Cell)>) -> Result<(), ReadError> {
+        self.gauge.read(1);
         let is_blank = |cell: &Cell| cell.as_sent().is_nothing();
         if cells.iter().all(|(_, cell)| is_blank(cell)) {
             return Ok(());

@@ -6,6 +6,7 @@ use customers_domain::import::{Incoming, OnConflict, Verdict};
 use customers_domain::{AccountNumbering, Customer, CustomerAccount, CustomerId, Timestamp};
 use diesel::prelude::*;
 use diesel::result::Error;
+use roaring::RoaringTreemap;
 
 use super::{Changed, Load, Outcome, overlay};
 use crate::listing::Dialect;
@@ -21,6 +22,8 @@ pub(super) struct Planning<'a> {
     pub on_conflict: OnConflict,
     pub is_dry: bool,
     pub now: Timestamp,
+    /// Who came in with earlier batches, where nobody may come in twice.
+    pub came_before: Option<&'a RoaringTreemap>,
 }
 
 /// What is to be written for the first customers of a batch, and what becomes of each.
@@ -69,8 +72,13 @@ impl Known {
 
 impl Planning<'_> {
     /// Plans the first of these customers: all, unless one of them gives up an account, which must be
-    /// written before another takes it.
-    pub fn plan(&self, target: &mut dyn Load, batch: &[Incoming]) -> QueryResult<Plan> {
+    /// written before another takes it. Who comes in is added to those who `came` with the same batch.
+    pub fn plan(
+        &self,
+        target: &mut dyn Load,
+        batch: &[Incoming],
+        came: &mut RoaringTreemap,
+    ) -> QueryResult<Plan> {
         let mut known = self.known(target, batch)?;
         let mut plan = Plan::default();
         let mut ids = Vec::new();
@@ -88,7 +96,11 @@ impl Planning<'_> {
                 }
                 None => None,
             };
-            match incoming.onto(of_id, of_account, self.on_conflict) {
+            let came_before = |id: CustomerId| {
+                let is_among = |those: &RoaringTreemap| those.contains(id.get() as u64);
+                self.came_before.is_some_and(|before| is_among(before) || is_among(came))
+            };
+            match incoming.onto(of_id, of_account, self.on_conflict, came_before) {
                 Verdict::Create(new) => {
                     let id = match incoming.id {
                         Some(id) => id,
@@ -108,12 +120,14 @@ impl Planning<'_> {
                         }
                     };
                     let customer = incoming.create(*new, id, account, self.now);
+                    came.insert(id.get() as u64);
                     known.put(customer.clone());
                     plan.created.push(customer);
                     plan.outcomes.push(Outcome::Created);
                 }
                 Verdict::Change(before, after) => {
                     let id = before.id.get();
+                    came.insert(id as u64);
                     let gives_up = before.customer_account.key() != after.customer_account.key();
                     let stored =
                         known.stored.remove(&id).unwrap_or_else(|| CustomerRow::from(&*before));
@@ -125,7 +139,10 @@ impl Planning<'_> {
                         break;
                     }
                 }
-                Verdict::Unchanged(_) => plan.outcomes.push(Outcome::Unchanged),
+                Verdict::Unchanged(id) => {
+                    came.insert(id.get() as u64);
+                    plan.outcomes.push(Outcome::Unchanged);
+                }
                 Verdict::Skip(_) => plan.outcomes.push(Outcome::Skipped),
                 Verdict::Refuse(refusal) => plan.outcomes.push(Outcome::Refused(refusal)),
             }

@@ -15,6 +15,8 @@ pub enum Cell {
     Composite,
     /// What a spreadsheet shows where it could not calculate, such as `#N/A`.
     Error(String),
+    /// Bytes that are no text.
+    Broken,
 }
 
 impl Cell {
@@ -25,7 +27,7 @@ impl Cell {
             Self::Boolean(boolean) => Sent::Boolean(*boolean),
             Self::Number(number) => Sent::Number(number),
             Self::Text(text) => Sent::Text(text),
-            Self::Composite | Self::Error(_) => Sent::Other,
+            Self::Composite | Self::Error(_) | Self::Broken => Sent::Other,
         }
     }
 }

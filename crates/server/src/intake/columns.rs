@@ -30,6 +30,12 @@ const LABELS: &[(&str, &str)] = &[
     ("Client VIP", "vip"),
 ];
 
+/// The most columns there may be; a spreadsheet has no more. Each object of JSON can bring others.
+const MOST: usize = 16_384;
+
+/// The highest id that may come in: the other half is for customers to come, whose ids go on behind it.
+const MAX_ID: i64 = 1 << 52;
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -102,8 +108,11 @@ impl Columns {
     ///
     /// # Errors
     ///
-    /// Where two columns hold the same.
+    /// Where two columns hold the same, or there are too many.
     pub fn add(&mut self, columns: Vec<Column>) -> Result<Vec<String>, String> {
+        if self.columns.len() + columns.len() > MOST {
+            return Err(format!("there are more than {MOST} columns"));
+        }
         let mut unknown = Vec::new();
         for column in columns {
             let folded = key(&column.name);
@@ -121,21 +130,27 @@ impl Columns {
                 *is_there |= key(heading) == folded;
             }
             if target.is_none() && !column.name.trim().is_empty() {
-                unknown.push(column.name.clone());
+                unknown.push(column.name.chars().take(100).collect());
             }
             self.columns.push((column, target));
         }
         Ok(unknown)
     }
 
-    /// Whether any column holds something known.
-    pub fn are_of_use(&self) -> bool {
-        self.columns.iter().any(|(_, target)| target.is_some())
-    }
-
-    /// The headings that were named on the command line, and are not there.
-    pub fn missing(&self) -> Vec<&str> {
-        self.mapped.iter().filter(|(_, is_there)| !is_there).map(|(it, _)| it.as_str()).collect()
+    /// # Errors
+    ///
+    /// Where no column holds anything known, or one that was named on the command line is not there.
+    pub fn check(&self) -> Result<(), String> {
+        if self.columns.is_empty() {
+            return Err("there is nothing in it".to_owned());
+        }
+        if let Some((missing, _)) = self.mapped.iter().find(|(_, is_there)| !is_there) {
+            return Err(format!("--map: there is no column {missing}"));
+        }
+        match self.columns.iter().any(|(_, target)| target.is_some()) {
+            true => Ok(()),
+            false => Err("no column of it is known; name them with --map \"COLUMN=ATTRIBUTE\"".into()),
+        }
     }
 
     /// The customer of a row.
@@ -151,14 +166,24 @@ impl Columns {
         for (at, cell) in &row.cells {
             let Some((column, Some(target))) = self.columns.get(*at) else { continue };
             let mut fault = |what: String| faults.push(Fault::of(column, target.name(), what));
-            if let Cell::Error(error) = cell {
-                fault(format!("holds an error of the spreadsheet, {error}"));
-                continue;
+            match cell {
+                Cell::Error(error) => {
+                    fault(format!("holds an error of the spreadsheet, {error}"));
+                    continue;
+                }
+                Cell::Broken => {
+                    fault("is not in the encoding of the file, UTF-8".to_owned());
+                    continue;
+                }
+                _ => {}
             }
             let sent = cell.as_sent();
             let mut time = || lenient::time(sent).map_err(|rule| fault(rule.to_string())).ok();
             match target {
                 Target::Id => match lenient::id(sent) {
+                    Ok(Some(given)) if given.get() > MAX_ID => {
+                        fault(format!("must be at most {MAX_ID}, so that there are ids behind it"));
+                    }
                     Ok(given) => id = given,
                     Err(rule) => fault(rule.to_string()),
                 },
