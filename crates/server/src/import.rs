@@ -58,8 +58,11 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
             start_at,
             may_repeat: false,
             read: Box::new(move |rows| read(input, format, separator, sheet.as_deref(), &counted, rows)),
-            go_on: Box::new(|line| {
-                format!(": it passes over what is there, and with --start-at {line} it does so at once")
+            go_on: Box::new(|line| match line {
+                ..=1 => String::new(),
+                line => format!(
+                    ": it passes over what is there, and with --start-at {line} it does so at once"
+                ),
             }),
         })
     })

@@ -44,7 +44,7 @@ pub struct Source {
     pub may_repeat: bool,
     /// Reads it, in a thread of its own.
     pub read: Box<dyn FnOnce(&mut Rows) -> Result<(), ReadError> + Send>,
-    /// Tells how to go on where it is stopped: all lines before this one have been taken in.
+    /// Tells how to go on where it is stopped: all lines before this one, if any, have been taken in.
     pub go_on: Box<dyn Fn(u64) -> String + Send>,
 }
 
@@ -157,8 +157,8 @@ impl Work {
         work.report.say(&format!("reading {}", source.name));
         let read = source.read;
         let reader = std::thread::spawn(move || {
-            read(&mut rows)?;
-            rows.finish()
+            let read = read(&mut rows);
+            rows.finish(read)
         });
         let taken = messages.into_iter().try_for_each(|message| work.take(message));
         let read = reader.join().map_err(|_| Failure::other("the reader panicked"))?;

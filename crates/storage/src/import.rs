@@ -30,9 +30,9 @@ const ATTEMPTS: u32 = 10;
 
 /// On SQLite, nobody else writes while a batch is written, and whoever waits for that asks again every
 /// tenth of a second at the latest, and gives up after 5 seconds. So often and so long everybody else
-/// is let in.
-const PAUSE_EVERY: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(110);
+/// is let in; after every batch as long as somebody else does write.
+const PAUSE_EVERY: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// How customers are brought in.
 #[derive(Debug, Clone)]
@@ -84,6 +84,8 @@ pub struct Import {
     into_nothing: bool,
     are_indexes_set_aside: bool,
     paused: Instant,
+    /// SQLite's, after the last batch.
+    data_version: Option<i64>,
     /// The ids of those that came in, unless they may repeat.
     came: RoaringTreemap,
 }
@@ -178,6 +180,7 @@ impl Import {
             into_nothing,
             are_indexes_set_aside: false,
             paused: Instant::now(),
+            data_version: None,
             came: RoaringTreemap::new(),
         })
     }
@@ -202,14 +205,24 @@ impl Import {
             }
         };
         self.came |= came;
-        if matches!(self.conn, Conn::Sqlite(_))
-            && self.options.mode == ImportMode::Batches
-            && self.paused.elapsed() >= PAUSE_EVERY
-        {
+        self.let_others_write()?;
+        Ok(outcomes)
+    }
+
+    fn let_others_write(&mut self) -> QueryResult<()> {
+        let Conn::Sqlite(conn) = &mut self.conn else { return Ok(()) };
+        if self.options.mode != ImportMode::Batches {
+            return Ok(());
+        }
+        // Which is another one when, and only when, another connection has written.
+        let version = Sql::new("SELECT data_version FROM pragma_data_version");
+        let version = conn.number(version)?;
+        let others_write = self.data_version.replace(version).is_some_and(|it| it != version);
+        if others_write || self.paused.elapsed() >= PAUSE_EVERY {
             std::thread::sleep(PAUSE);
             self.paused = Instant::now();
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     /// Ends the import: what lists are read by is as it should be, and all that was taken in is kept.

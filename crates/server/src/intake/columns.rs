@@ -165,7 +165,8 @@ impl Columns {
         let mut values = Vec::with_capacity(row.cells.len());
         for (at, cell) in &row.cells {
             let Some((column, Some(target))) = self.columns.get(*at) else { continue };
-            let mut fault = |what: String| faults.push(Fault::of(column, target.name(), what));
+            let mut fault =
+                |what: String| faults.push((*at, Fault::of(column, target.name(), what)));
             match cell {
                 Cell::Error(error) => {
                     fault(format!("holds an error of the spreadsheet, {error}"));
@@ -199,26 +200,31 @@ impl Columns {
         }
         match CustomerChanges::from_values(values) {
             Ok(changes) if faults.is_empty() => {
-                Ok(import::Incoming { id, changes, created_at, updated_at, deleted_at })
+                return Ok(import::Incoming { id, changes, created_at, updated_at, deleted_at });
             }
-            Ok(_) => Err(faults),
-            Err(violations) => {
-                faults.extend(violations.iter().map(|violation| {
-                    let name = violation.attribute.name;
-                    self.fault(name, violation.rule.to_string())
-                }));
-                Err(faults)
-            }
+            Ok(_) => {}
+            Err(violations) => faults.extend(violations.iter().map(|violation| {
+                let name = violation.attribute.name;
+                (self.position(name), self.fault(name, violation.rule.to_string()))
+            })),
         }
+        faults.sort_by_key(|(at, _)| *at);
+        Err(faults.into_iter().map(|(_, fault)| fault).collect())
     }
 
     /// What is wrong with an attribute, wherever it stands.
     pub fn fault(&self, name: &str, what: String) -> Fault {
-        let holds = |target: &Option<Target>| target.is_some_and(|it| it.name() == name);
-        match self.columns.iter().find(|(_, target)| holds(target)) {
+        match self.columns.get(self.position(name)) {
             Some((column, _)) => Fault::of(column, name, what),
             None => Fault { column: None, field: Some(name.to_owned()), what },
         }
+    }
+
+    /// Which column holds an attribute; one behind the last where none does.
+    fn position(&self, name: &str) -> usize {
+        let holds = |target: &Option<Target>| target.is_some_and(|it| it.name() == name);
+        let at = self.columns.iter().position(|(_, target)| holds(target));
+        at.unwrap_or(self.columns.len())
     }
 }
 

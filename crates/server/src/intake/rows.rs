@@ -119,12 +119,16 @@ impl Rows {
         self.batch.len() >= BATCH / 2
     }
 
-    /// Hands on what is left.
+    /// Hands on what is left when reading has ended like this: all, or what came before it failed.
     ///
     /// # Errors
     ///
-    /// Where nobody wants more, or there was nothing to be understood.
-    pub fn finish(mut self) -> Result<(), ReadError> {
+    /// Where it has failed, nobody wants more, or there was nothing to be understood.
+    pub fn finish(mut self, read: Result<(), ReadError>) -> Result<(), ReadError> {
+        if let Err(error) = read {
+            self.flush()?;
+            return Err(error);
+        }
         self.columns().check().map_err(ReadError::Unreadable)?;
         self.flush()?;
         if self.waits {

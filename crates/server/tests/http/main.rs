@@ -57,6 +57,7 @@ mod login;
 mod metrics;
 mod openapi;
 mod outages;
+mod pull;
 mod races;
 mod rate_limits;
 mod reading;
