@@ -237,7 +237,9 @@ mod tests {
         let mut new = incoming(&[("name", "A")]);
         new.created_at = Some(time(1));
         new.deleted_at = Some(Some(time(3)));
-        let Verdict::Create(defaults) = new.onto(None, None, OnConflict::Fail, |_| false) else { panic!() };
+        let Verdict::Create(defaults) = new.onto(None, None, OnConflict::Fail, |_| false) else {
+            panic!()
+        };
         let account = CustomerAccount::new("CL1").unwrap();
         let made = new.create(*defaults, id(1), account, time(9));
         assert_eq!((made.created_at, made.updated_at), (time(1), time(9)));
@@ -261,7 +263,8 @@ mod tests {
     fn one_that_differs_is_left_or_changed_as_asked_for() {
         let there = customer(7, "CL7");
         let mut other = incoming(&[("phone", "1"), ("customerAccount", "cl7")]);
-        let onto = |other: &Incoming, on_conflict| other.onto(None, Some(&there), on_conflict, |_| false);
+        let onto =
+            |other: &Incoming, on_conflict| other.onto(None, Some(&there), on_conflict, |_| false);
         let refused = Refusal::Exists { id: id(7), differing: vec!["phone".into()] };
         assert_eq!(onto(&other, OnConflict::Fail), Verdict::Refuse(refused));
         assert_eq!(onto(&other, OnConflict::Skip), Verdict::Skip(id(7)));
@@ -302,7 +305,8 @@ mod tests {
             assert_eq!(verdict, Verdict::Refuse(Refusal::AccountTaken { id: id(8) }));
         }
         // Known by its id, it may have another account.
-        let Verdict::Change(_, after) = row.onto(Some(&seven), None, OnConflict::Update, |_| false) else {
+        let Verdict::Change(_, after) = row.onto(Some(&seven), None, OnConflict::Update, |_| false)
+        else {
             panic!()
         };
         assert_eq!(after.customer_account.as_str(), "CL8");
@@ -315,7 +319,8 @@ mod tests {
         let verdict = row.onto(None, Some(&there), OnConflict::Update, |_| false);
         assert_eq!(verdict, Verdict::Refuse(Refusal::Deleted { id: id(7) }));
         row.deleted_at = Some(None);
-        let Verdict::Change(_, after) = row.onto(None, Some(&there), OnConflict::Update, |_| false) else {
+        let Verdict::Change(_, after) = row.onto(None, Some(&there), OnConflict::Update, |_| false)
+        else {
             panic!()
         };
         assert_eq!(after.deleted_at, None);

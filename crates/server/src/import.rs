@@ -38,9 +38,8 @@ pub enum Format {
 pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
     let ImportFrom { file, format, separator, sheet, start_at, how } = from;
     intake::run(database, how, move |stop| {
-        let named = |error: io::Error| {
-            Failure::other(format!("cannot read {}: {error}", file.display()))
-        };
+        let named =
+            |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
         let mut input = open(&file, stop).map_err(named)?;
         let format = match format {
             Some(format) => format,
@@ -57,7 +56,10 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
             gauge,
             start_at,
             may_repeat: false,
-            read: Box::new(move |rows| read(input, format, separator, sheet.as_deref(), &counted, rows)),
+            may_be_empty: false,
+            read: Box::new(move |rows| {
+                read(input, format, separator, sheet.as_deref(), &counted, rows)
+            }),
             go_on: Box::new(|line| match line {
                 ..=1 => String::new(),
                 line => format!(

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use customers_domain::Timestamp;
-use customers_domain::import::{Incoming, Refusal};
+use customers_domain::import::Refusal;
 use customers_storage::{Import, ImportMode, ImportOptions, Outcome};
 use tokio::sync::oneshot;
 
@@ -21,7 +21,7 @@ use crate::signals::StopSignals;
 use columns::{Columns, Fault};
 use progress::Progress;
 use report::Report;
-use rows::Message;
+use rows::{Batch, Message};
 
 pub use progress::Gauge;
 pub use row::{Cell, Column, Found, ReadError, Row, Sink};
@@ -42,6 +42,8 @@ pub struct Source {
     pub start_at: u64,
     /// Whether what is read may show a customer twice, because it changes meanwhile.
     pub may_repeat: bool,
+    /// Whether it may hold no customer.
+    pub may_be_empty: bool,
     /// Reads it, in a thread of its own.
     pub read: Box<dyn FnOnce(&mut Rows) -> Result<(), ReadError> + Send>,
     /// Tells how to go on where it is stopped: all lines before this one, if any, have been taken in.
@@ -141,7 +143,8 @@ impl Work {
         let progress = Progress::new(source.gauge);
         let report = Report::new(how.report.as_deref(), progress.bar().cloned(), source.unit);
         let (to, messages) = mpsc::sync_channel(WAITING);
-        let rows = Rows::new(columns.clone(), to, stop.clone(), source.start_at);
+        let rows =
+            Rows::new(columns.clone(), to, stop.clone(), source.start_at, source.may_be_empty);
         let mut rows =
             rows.map_err(|error| Failure::other(format!("no temporary file: {error}")))?;
         let mut work = Self {
@@ -171,7 +174,6 @@ impl Work {
         }
         match message {
             Message::Note(note) => self.report.say(&note),
-            Message::Faults(line, faults) => self.refuse(line, &faults)?,
             Message::Batch(batch) => self.load(batch)?,
             Message::Waits(line) => self.waits = Some(line),
             Message::Rest => {
@@ -184,20 +186,26 @@ impl Work {
         Ok(())
     }
 
-    fn load(&mut self, batch: Vec<(u64, Incoming)>) -> Result<(), Failure> {
-        let (lines, customers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let outcomes = self.import.load(&customers).map_err(Failure::other)?;
-        self.reached = lines.last().map_or(self.reached, |line| line + 1);
-        for (line, outcome) in lines.into_iter().zip(outcomes) {
-            match outcome {
-                Outcome::Created => self.counts.created += 1,
-                Outcome::Updated => self.counts.updated += 1,
-                Outcome::Unchanged => self.counts.unchanged += 1,
-                Outcome::Skipped => self.counts.skipped += 1,
-                Outcome::Refused(refusal) => {
+    fn load(&mut self, batch: Batch) -> Result<(), Failure> {
+        let mut customers = Vec::with_capacity(batch.len());
+        let mut rows = Vec::with_capacity(batch.len());
+        for (line, read) in batch {
+            rows.push((line, read.map(|incoming| customers.push(incoming))));
+        }
+        let mut outcomes = self.import.load(&customers).map_err(Failure::other)?.into_iter();
+        self.reached = rows.last().map_or(self.reached, |(line, _)| line + 1);
+        for (line, read) in rows {
+            match read.map(|()| outcomes.next()) {
+                Err(faults) => self.refuse(line, &faults)?,
+                Ok(Some(Outcome::Created)) => self.counts.created += 1,
+                Ok(Some(Outcome::Updated)) => self.counts.updated += 1,
+                Ok(Some(Outcome::Unchanged)) => self.counts.unchanged += 1,
+                Ok(Some(Outcome::Skipped)) => self.counts.skipped += 1,
+                Ok(Some(Outcome::Refused(refusal))) => {
                     let faults = self.faults(&refusal);
                     self.refuse(line, &faults)?;
                 }
+                Ok(None) => unreachable!("each customer has an outcome"),
             }
         }
         self.progress.tell(self.counts.all());
@@ -226,8 +234,9 @@ impl Work {
                 let what = format!("differs from that of customer {id}; see --on-conflict");
                 differing.iter().map(|name| columns.fault(name, what.clone())).collect()
             }
-            Refusal::Repeated { id, differing } => {
-                let what = format!("differs from that of customer {id}, who came in before");
+            Refusal::Repeated { differing, .. } => {
+                let what =
+                    "is another one than in an earlier row about the same customer".to_owned();
                 differing.iter().map(|name| columns.fault(name, what.clone())).collect()
             }
             Refusal::Deleted { .. } => vec![Fault::of_row(refusal.to_string())],

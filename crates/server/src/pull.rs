@@ -22,7 +22,8 @@ pub async fn run(database: &Database, from: PullFrom) -> Result<(), Failure> {
     let credentials =
         Credentials::new(from.token_file.as_deref(), from.email, from.password_file.as_deref())?;
     let client = Client::new(&from.url, credentials)?;
-    let of = format!("{} {}", client.base(), if from.with_deleted { "with deleted" } else { "live" });
+    let of =
+        format!("{} {}", client.base(), if from.with_deleted { "with deleted" } else { "live" });
     let keeper = from.resume.map(|file| Keeper { file, of });
     let place = keeper.as_ref().map_or(Ok(Place::Start), Keeper::place)?;
     let is_kept = keeper.is_some();
@@ -33,6 +34,7 @@ pub async fn run(database: &Database, from: PullFrom) -> Result<(), Failure> {
         gauge: gauge.clone(),
         start_at: 0,
         may_repeat: true,
+        may_be_empty: true,
         read: Box::new(move |rows| {
             let (per_page, with_deleted) = (from.per_page, from.with_deleted);
             Walk { client, keeper, per_page, with_deleted, gauge }.read(place, rows)

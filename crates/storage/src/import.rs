@@ -256,7 +256,9 @@ impl Import {
         while self.conn.transaction(mode, |it| {
             indexes::lock(it)?;
             indexes::put_one_back(it)
-        })? {}
+        })? {
+            self.let_others_write()?;
+        }
         Ok(())
     }
 

@@ -102,27 +102,25 @@ fn check_cells(content: &mut dyn BufRead) -> Result<(), ReadError> {
     loop {
         buffer.clear();
         match xml.read_event_into(&mut buffer).map_err(ReadError::unreadable)? {
-            Event::Start(element) | Event::Empty(element) => {
-                match element.local_name().as_ref() {
-                    "table" => (rows, last_row, widest) = (0, 0, 0),
-                    "table-row" => {
-                        let repeats = number(&element, "table:number-rows-repeated")?;
-                        rows = rows.saturating_add(repeats.unwrap_or(1));
-                        (at, width) = (0, 0);
-                    }
-                    "table-cell" | "covered-table-cell" => {
-                        let repeats = number(&element, "table:number-columns-repeated")?;
-                        at = at.saturating_add(repeats.unwrap_or(1));
-                        if has(&element, "office:value-type") || has(&element, "table:formula") {
-                            held = held.saturating_add(at - width);
-                            width = at;
-                            widest = widest.max(width);
-                            last_row = rows;
-                        }
-                    }
-                    _ => {}
+            Event::Start(element) | Event::Empty(element) => match element.local_name().as_ref() {
+                "table" => (rows, last_row, widest) = (0, 0, 0),
+                "table-row" => {
+                    let repeats = number(&element, "table:number-rows-repeated")?;
+                    rows = rows.saturating_add(repeats.unwrap_or(1));
+                    (at, width) = (0, 0);
                 }
-            }
+                "table-cell" | "covered-table-cell" => {
+                    let repeats = number(&element, "table:number-columns-repeated")?;
+                    at = at.saturating_add(repeats.unwrap_or(1));
+                    if has(&element, "office:value-type") || has(&element, "table:formula") {
+                        held = held.saturating_add(at - width);
+                        width = at;
+                        widest = widest.max(width);
+                        last_row = rows;
+                    }
+                }
+                _ => {}
+            },
             Event::Eof => return Ok(()),
             _ => {}
         }

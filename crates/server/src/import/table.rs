@@ -74,7 +74,8 @@ impl Written {
     /// Reads the table, whose first row are the headings.
     pub fn read(&self, file: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
         // What is broken must be told, and not be replaced.
-        let decoder = (self.encoding != UTF_8).then(|| self.encoding.new_decoder_with_bom_removal());
+        let decoder =
+            (self.encoding != UTF_8).then(|| self.encoding.new_decoder_with_bom_removal());
         let lines = Rc::new(RefCell::new(Lines::default()));
         let text = Watched { input: Text::new(file, decoder), lines: lines.clone() };
         let mut table = csv::ReaderBuilder::new()
@@ -172,13 +173,16 @@ impl Utf8 {
             let read = input.read(&mut buffer[left..])?;
             let end = left + read;
             left = 0;
+            let mut at = 0;
             for chunk in buffer[..end].utf8_chunks() {
-                counts.characters += chunk.valid().bytes().filter(|byte| *byte >= 0xC0).count() as u64;
-                match std::str::from_utf8(chunk.invalid()) {
+                let (valid, invalid) = (chunk.valid().as_bytes(), chunk.invalid());
+                at += valid.len() + invalid.len();
+                counts.characters += valid.iter().filter(|byte| **byte >= 0xC0).count() as u64;
+                match std::str::from_utf8(invalid) {
                     Ok(_) => {}
                     // The beginning of a character, whose end is still to come.
-                    Err(error) if error.error_len().is_none() && read > 0 => {
-                        left = chunk.invalid().len();
+                    Err(error) if error.error_len().is_none() && at == end && read > 0 => {
+                        left = invalid.len();
                     }
                     Err(_) => counts.broken += 1,
                 }
@@ -307,10 +311,11 @@ mod tests {
 
     #[test]
     fn an_apostrophe_is_taken_only_from_what_looks_like_a_formula() {
-        let meant = ["'=1", "'+33", "'-", "'@a", "'\ta", "'a", "'", "=1", "''=1", "''a"].map(|value| {
-            let Cell::Text(text) = cell(value.as_bytes()) else { panic!("{value}") };
-            text
-        });
+        let meant =
+            ["'=1", "'+33", "'-", "'@a", "'\ta", "'a", "'", "=1", "''=1", "''a"].map(|value| {
+                let Cell::Text(text) = cell(value.as_bytes()) else { panic!("{value}") };
+                text
+            });
         assert_eq!(meant, ["=1", "+33", "-", "@a", "\ta", "'a", "'", "=1", "'=1", "''a"]);
     }
 

@@ -140,16 +140,19 @@ impl Columns {
     /// # Errors
     ///
     /// Where no column holds anything known, or one that was named on the command line is not there.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, may_be_empty: bool) -> Result<(), String> {
         if self.columns.is_empty() {
-            return Err("there is nothing in it".to_owned());
+            let nothing = || "there is nothing in it".to_owned();
+            return may_be_empty.then_some(()).ok_or_else(nothing);
         }
         if let Some((missing, _)) = self.mapped.iter().find(|(_, is_there)| !is_there) {
             return Err(format!("--map: there is no column {missing}"));
         }
         match self.columns.iter().any(|(_, target)| target.is_some()) {
             true => Ok(()),
-            false => Err("no column of it is known; name them with --map \"COLUMN=ATTRIBUTE\"".into()),
+            false => {
+                Err("no column of it is known; name them with --map \"COLUMN=ATTRIBUTE\"".into())
+            }
         }
     }
 

@@ -45,9 +45,9 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(gauge: Arc<Gauge>) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            ProgressBar::no_length().with_style(style("{spinner} {msg}"))
-        });
+        let bar = std::io::stderr()
+            .is_terminal()
+            .then(|| ProgressBar::no_length().with_style(style("{spinner} {msg}")));
         let started = Instant::now();
         Self { bar, gauge, has_length: false, started, next: started + LINE_EVERY }
     }

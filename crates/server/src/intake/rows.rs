@@ -17,6 +17,9 @@ const BATCH: usize = 2_000;
 /// So many columns that are unknown are named.
 const MOST_WARNINGS: u32 = 20;
 
+/// The lines of rows, with their customers or what is wrong with them.
+pub type Batch = Vec<(u64, Result<Incoming, Vec<Fault>>)>;
+
 /// What is to be done once all that came before is kept.
 type Then = Box<dyn FnOnce() -> std::io::Result<()> + Send>;
 
@@ -24,10 +27,8 @@ type Then = Box<dyn FnOnce() -> std::io::Result<()> + Send>;
 pub enum Message {
     /// Something to be said once.
     Note(String),
-    /// What is wrong with a row.
-    Faults(u64, Vec<Fault>),
-    /// Customers and the lines they come from.
-    Batch(Vec<(u64, Incoming)>),
+    /// Rows in their order.
+    Batch(Batch),
     /// The first row, by its line, that waits for all others to be taken in.
     Waits(u64),
     /// Only the rows that wait are left.
@@ -41,18 +42,20 @@ pub struct Rows {
     columns: Arc<Mutex<Columns>>,
     to: SyncSender<Message>,
     stop: Arc<AtomicBool>,
-    batch: Vec<(u64, Incoming)>,
+    batch: Batch,
     /// Rows of lines before this one are passed over.
     start_at: u64,
     /// The rows without an account, which come last, so that none is made for them that another
     /// comes with; they may be more than memory holds.
     waiting: File,
     waits: bool,
+    may_be_empty: bool,
     warned: u32,
 }
 
 impl Rows {
-    /// Rows from this line on, whose columns are to be found here by whoever is told of them.
+    /// Rows from this line on, whose columns are to be found here by whoever is told of them; without any,
+    /// there must be a reason.
     ///
     /// # Errors
     ///
@@ -62,9 +65,20 @@ impl Rows {
         to: SyncSender<Message>,
         stop: Arc<AtomicBool>,
         start_at: u64,
+        may_be_empty: bool,
     ) -> std::io::Result<Self> {
         let waiting = tempfile::tempfile()?;
-        Ok(Self { columns, to, stop, batch: Vec::new(), start_at, waiting, waits: false, warned: 0 })
+        Ok(Self {
+            columns,
+            to,
+            stop,
+            batch: Batch::new(),
+            start_at,
+            waiting,
+            waits: false,
+            may_be_empty,
+            warned: 0,
+        })
     }
 
     /// Says something, once.
@@ -93,9 +107,7 @@ impl Rows {
                 unknown.iter().try_for_each(|name| self.warn(name))
             }
             Found::Broken(line, _) if line < self.start_at => Ok(()),
-            Found::Broken(line, what) => {
-                self.send(Message::Faults(line, vec![Fault::of_row(what)]))
-            }
+            Found::Broken(line, what) => self.add(line, Err(vec![Fault::of_row(what)])),
             Found::Row(row) if row.line < self.start_at => Ok(()),
             Found::Row(row) => self.row(row, true),
         }
@@ -119,17 +131,18 @@ impl Rows {
         self.batch.len() >= BATCH / 2
     }
 
-    /// Hands on what is left when reading has ended like this: all, or what came before it failed.
+    /// Hands on what is left when reading has ended like this. Where it cannot be read on, what came before
+    /// is handed on.
     ///
     /// # Errors
     ///
-    /// Where it has failed, nobody wants more, or there was nothing to be understood.
+    /// Where it could not be read on, nobody wants more, or there was nothing to be understood.
     pub fn finish(mut self, read: Result<(), ReadError>) -> Result<(), ReadError> {
-        if let Err(error) = read {
-            self.flush()?;
-            return Err(error);
+        match &read {
+            Ok(()) => self.columns().check(self.may_be_empty).map_err(ReadError::Unreadable)?,
+            Err(ReadError::Stopped) => return read,
+            Err(ReadError::Unreadable(_)) => {}
         }
-        self.columns().check().map_err(ReadError::Unreadable)?;
         self.flush()?;
         if self.waits {
             self.send(Message::Rest)?;
@@ -141,7 +154,7 @@ impl Rows {
             }
             self.flush()?;
         }
-        Ok(())
+        read
     }
 
     fn warn(&mut self, name: &str) -> Result<(), ReadError> {
@@ -161,13 +174,14 @@ impl Rows {
     fn row(&mut self, row: Row, may_wait: bool) -> Result<(), ReadError> {
         let read = self.columns().read(&row);
         match read {
-            Err(faults) => self.send(Message::Faults(row.line, faults)),
             Ok(incoming) if may_wait && incoming.account().is_none() => self.wait(&row),
-            Ok(incoming) => {
-                self.batch.push((row.line, incoming));
-                if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
-            }
+            read => self.add(row.line, read),
         }
+    }
+
+    fn add(&mut self, line: u64, read: Result<Incoming, Vec<Fault>>) -> Result<(), ReadError> {
+        self.batch.push((line, read));
+        if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
     }
 
     fn wait(&mut self, row: &Row) -> Result<(), ReadError> {

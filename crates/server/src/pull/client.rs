@@ -61,7 +61,9 @@ impl Credentials {
                     .ok_or_else(|| missing("--token-file", "PULL_TOKEN"))?;
                 match token.bytes().all(|byte| byte.is_ascii_graphic()) {
                     true => Ok(Self::Token(token)),
-                    false => Err(Failure::Usage("the token has characters that no token has".into())),
+                    false => {
+                        Err(Failure::Usage("the token has characters that no token has".into()))
+                    }
                 }
             }
         }
@@ -70,12 +72,13 @@ impl Credentials {
 
 /// The first line of a file or a variable.
 fn secret(file: Option<&Path>, variable: &str) -> Result<Option<String>, Failure> {
-    let text = match file {
-        Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
-            Failure::Usage(format!("cannot read {}: {error}", file.display()))
-        })?),
-        None => std::env::var(variable).ok(),
-    };
+    let text =
+        match file {
+            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
+                Failure::Usage(format!("cannot read {}: {error}", file.display()))
+            })?),
+            None => std::env::var(variable).ok(),
+        };
     let line = text.and_then(|text| text.lines().next().map(str::to_owned));
     Ok(line.filter(|line| !line.is_empty()))
 }
@@ -164,7 +167,10 @@ impl Client {
     /// What whoever runs it should know before anything is sent.
     pub fn warning(&self) -> Option<String> {
         self.is_in_clear.then(|| {
-            format!("warning: what is sent to {} can be read on the way; https:// cannot", self.base)
+            format!(
+                "warning: what is sent to {} can be read on the way; https:// cannot",
+                self.base
+            )
         })
     }
 
@@ -184,7 +190,8 @@ impl Client {
             let token = self.token.clone().unwrap_or_default();
             let answer = ask(rows, || {
                 let query = query.iter().map(|(name, value)| (*name, value.as_str()));
-                let call = self.agent.get(&url).query_pairs(query).header(ACCEPT, "application/json");
+                let call =
+                    self.agent.get(&url).query_pairs(query).header(ACCEPT, "application/json");
                 call.header(AUTHORIZATION, format!("Bearer {token}")).call()
             })?;
             match answer.status {
@@ -243,7 +250,8 @@ fn ask(
         let (what, asked_for) = match call().and_then(read) {
             Ok(answer) if answer.status != 429 && answer.status < 500 => return Ok(answer),
             Ok(answer) => (format!("it answers {}", answer.status), answer.wait),
-            Err(error) => (error.to_string(), None),
+            Err(error) if may_pass(&error) => (error.to_string(), None),
+            Err(error) => return Err(ReadError::unreadable(error)),
         };
         if attempt == ATTEMPTS {
             return Err(ReadError::Unreadable(format!("{what}, {ATTEMPTS} times in a row")));
@@ -254,6 +262,18 @@ fn ask(
         wait = (wait * 2).min(LONGEST_WAIT);
     }
     unreachable!("the last attempt has ended it")
+}
+
+/// Whether it is the network or the system that fails, and not what was asked for or who answers.
+fn may_pass(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => !error.get_ref().is_some_and(|it| it.is::<rustls::Error>()),
+        ureq::Error::Timeout(_)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Protocol(_) => true,
+        _ => false,
+    }
 }
 
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
@@ -298,13 +318,17 @@ mod tests {
 
     #[test]
     fn a_url_is_that_of_a_system_or_of_its_list() {
-        for url in ["https://a.example", "https://a.example/", "https://a.example/api/v1/customers/"] {
+        for url in
+            ["https://a.example", "https://a.example/", "https://a.example/api/v1/customers/"]
+        {
             let client = client(url).expect("a URL");
             assert_eq!((client.base(), client.warning()), ("https://a.example", None));
         }
         assert!(client("http://a.example").expect("a URL").warning().is_some());
         assert!(client("http://127.0.0.1:8080").expect("a URL").warning().is_none());
-        for url in ["a.example", "ftp://a", "https://u:p@a.example", "https://a.example/?x=1", "https://"] {
+        for url in
+            ["a.example", "ftp://a", "https://u:p@a.example", "https://a.example/?x=1", "https://"]
+        {
             assert!(client(url).is_err(), "{url}");
         }
     }

@@ -65,7 +65,9 @@ impl Keeper {
                 "{file} is of {}, and this is {}; name another file with --resume",
                 kept.of, self.of
             ))),
-            Err(error) => Err(Failure::Usage(format!("{file} does not tell how far it is: {error}"))),
+            Err(error) => {
+                Err(Failure::Usage(format!("{file} does not tell how far it is: {error}")))
+            }
         }
     }
 

@@ -20,6 +20,7 @@ cases! {
         customers_without_an_account_come_in_once,
         many_customers_come_in_and_are_found,
         every_label_of_the_spreadsheet_is_known,
+        the_guide_shows_what_is_printed,
         who_comes_twice_is_told_and_not_changed_back_and_forth,
         ids_and_accounts_go_on_behind_what_came_in,
         what_spreadsheets_would_calculate_comes_back_as_it_was,
@@ -104,7 +105,8 @@ async fn what_is_there_and_differs_is_refused_skipped_or_changed(server: TestSer
     let import = |how: &[&str]| server.home.run(&[&["import", "x.csv"], how].concat());
     let refused = import(&[]);
     imported(&refused, 1, "1 refused");
-    for told in ["column name: name differs from that of customer 1", "column phone: phone differs"] {
+    for told in ["column name: name differs from that of customer 1", "column phone: phone differs"]
+    {
         assert!(refused.stderr.contains(told), "{told}: {refused:?}");
     }
     imported(&import(&["--on-conflict", "skip"]), 0, "1 skipped");
@@ -222,20 +224,44 @@ async fn every_label_of_the_spreadsheet_is_known(server: TestServer) {
     imported(&server.home.run(&["import", "l.csv"]), 0, "1 unchanged");
 }
 
+async fn the_guide_shows_what_is_printed(home: Home) {
+    let guide = include_str!("../../../../docs/MOVING-IN.md");
+    let block = |language: &str| {
+        let (_, from) = guide.split_once(&format!("```{language}\n")).expect("a block");
+        from.split_once("```").expect("its end").0
+    };
+    let (text, ..) = encoding_rs::WINDOWS_1252.encode(block("csv"));
+    write(&home, "clients.csv", text);
+    home.run_well(&["migrate"]);
+    let (command, printed) = block("console").split_once('\n').expect("a command");
+    assert!(command.starts_with("$ customers import clients.csv --dry-run --map "));
+    let maps = ["E-mail=emailAddress", "Commercial=representative_id"];
+    assert!(maps.iter().all(|map| command.contains(&format!("--map \"{map}\""))), "{command}");
+    let ran = home.run(&["import", "clients.csv", "--dry-run", "--map", maps[0], "--map", maps[1]]);
+    assert_eq!(ran.code, 1);
+    let (said, error) = ran.stderr.trim_end().rsplit_once('\n').expect("two lines");
+    assert_eq!(format!("{said}\n{}{error}\n", ran.stdout), printed);
+    assert_eq!(home.database.count("customers"), 0);
+}
+
 async fn who_comes_twice_is_told_and_not_changed_back_and_forth(home: Home) {
     write(&home, "t.csv", "customerAccount,name\nT1,A\nt1,B\nT1,A\n");
     let counts = "0 skipped, 1 refused";
     for how in [["--on-conflict", "update"], ["--on-conflict", "fail"]] {
         let ran = home.run(&[&["import", "t.csv"], &how[..]].concat());
         imported(&ran, 1, counts);
-        let told = "line 3, column name: name differs from that of customer 1, who came in before";
+        let told = "line 3, column name: name is another one than in an earlier row about the same customer";
         assert!(ran.stderr.contains(told), "{ran:?}");
     }
     assert_eq!(home.database.count("customers WHERE name = 'A'"), 1);
     assert_eq!(home.database.count("customer_history"), 1);
     // Far from each other, too.
     let row = |n: u32| format!("F{},{}\n", n % 4_000, if n < 4_000 { "first" } else { "second" });
-    write(&home, "f.csv", format!("customerAccount,name\n{}", (0..4_100).map(row).collect::<String>()));
+    write(
+        &home,
+        "f.csv",
+        format!("customerAccount,name\n{}", (0..4_100).map(row).collect::<String>()),
+    );
     let ran = home.run(&["import", "f.csv", "--on-conflict", "update"]);
     imported(&ran, 1, "4000 created, 0 updated, 0 unchanged, 0 skipped, 100 refused");
     let ran = home.run(&["import", "f.csv", "--on-conflict", "update"]);

@@ -20,7 +20,9 @@ cases! {
 }
 
 fn customer(n: u32) -> String {
-    format!("{{\"customerAccount\":\"N{n}\",\"name\":\"Customer {n}\",\"phone\":\"06020{n:05}\"}}\n")
+    format!(
+        "{{\"customerAccount\":\"N{n}\",\"name\":\"Customer {n}\",\"phone\":\"06020{n:05}\"}}\n"
+    )
 }
 
 fn many(home: &Home, count: u32) {
@@ -34,7 +36,8 @@ fn start(home: &Home, how: &[&str]) -> Program {
 /// Waits until some have come in, and are to be seen; `false` where it has ended before.
 async fn until_some_came(home: &Home, import: &Program) {
     until("customers to come in", async || {
-        import.log().iter().any(|line| line.starts_with("reading ")) && home.database.count("customers") > 0
+        import.log().iter().any(|line| line.starts_with("reading "))
+            && home.database.count("customers") > 0
     })
     .await;
 }
@@ -50,7 +53,7 @@ fn assert_whole(home: &Home) {
 }
 
 async fn stopped_it_keeps_what_came_in_and_says_where_to_go_on(home: Home) {
-    const COUNT: u32 = 40_000;
+    const COUNT: u32 = 16_000;
     many(&home, COUNT);
     home.run_well(&["migrate"]);
     let mut import = start(&home, &[]);
@@ -63,18 +66,22 @@ async fn stopped_it_keeps_what_came_in_and_says_where_to_go_on(home: Home) {
     assert_whole(&home);
     let next = format!("--start-at {}", kept + 1);
     assert!(log.contains("stopped; what came in is kept") && log.contains(&next), "{log}");
-    assert!(import.stdout().contains(&format!("{kept} created, 0 updated, 0 unchanged, 0 skipped, 0 refused.")));
+    assert!(
+        import
+            .stdout()
+            .contains(&format!("{kept} created, 0 updated, 0 unchanged, 0 skipped, 0 refused."))
+    );
 
     // From there on only what is missing is looked at.
     let line = (kept + 1).to_string();
     let ran = home.run(&["import", "many.ndjson", "--start-at", &line]);
     imported(&ran, 0, &format!("{} created, 0 updated, 0 unchanged", COUNT as usize - kept));
     assert_whole(&home);
-    imported(&home.run(&["import", "many.ndjson"]), 0, "0 created, 0 updated, 40000 unchanged");
+    imported(&home.run(&["import", "many.ndjson"]), 0, "0 created, 0 updated, 16000 unchanged");
 }
 
 async fn killed_it_leaves_a_database_that_can_be_gone_on_with(home: Home) {
-    many(&home, 20_000);
+    many(&home, 10_000);
     home.run_well(&["migrate"]);
     let mut import = start(&home, &[]);
     until_some_came(&home, &import).await;
@@ -90,13 +97,13 @@ async fn killed_it_leaves_a_database_that_can_be_gone_on_with(home: Home) {
     let ran = server.home.run(&["import", "many.ndjson"]);
     imported(&ran, 0, "unchanged, 0 skipped, 0 refused");
     assert_whole(&server.home);
-    assert_eq!(server.get("/api/v1/customers").await.expect(200)["total"], 20_000);
-    let found = server.get("/api/v1/customers/search?term=customer+19999").await.expect(200);
-    assert_eq!(found["data"][0]["customerAccount"], "N19999");
+    assert_eq!(server.get("/api/v1/customers").await.expect(200)["total"], 10_000);
+    let found = server.get("/api/v1/customers/search?term=customer+9999").await.expect(200);
+    assert_eq!(found["data"][0]["customerAccount"], "N9999");
 }
 
 async fn servers_answer_writes_while_many_come_in(server: TestServer) {
-    many(&server.home, 15_000);
+    many(&server.home, 8_000);
     let load = Load::start(&server.client, 4);
     load.until_created(10).await;
     let mut import = start(&server.home, &[]);
@@ -109,11 +116,11 @@ async fn servers_answer_writes_while_many_come_in(server: TestServer) {
     assert_kept_once(&server.home.database, &outcome.created);
     assert_found(&server.client, &outcome.created).await;
     let total = server.get("/api/v1/customers").await.expect(200)["total"].clone();
-    assert_eq!(total, json!(15_000 + outcome.created.len()));
+    assert_eq!(total, json!(8_000 + outcome.created.len()));
 }
 
 async fn nothing_of_all_or_nothing_is_kept_where_it_is_stopped(home: Home) {
-    many(&home, 40_000);
+    many(&home, 16_000);
     home.run_well(&["migrate"]);
     let mut import = start(&home, &["--all-or-nothing"]);
     import.wait_for_log(|line| line.starts_with("reading "));
@@ -126,14 +133,14 @@ async fn nothing_of_all_or_nothing_is_kept_where_it_is_stopped(home: Home) {
 }
 
 async fn a_bar_is_drawn_on_a_terminal(home: Home) {
-    many(&home, 6_000);
+    many(&home, 4_100);
     let import = format!("'{}' import many.ndjson", env!("CARGO_BIN_EXE_customers"));
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command", &import, "/dev/null"]);
     terminal.env("DATABASE_URL", home.database.url()).env("TERM", "xterm");
     let Ran { code, stdout, .. } = run(terminal.current_dir(home.folder()));
     assert_eq!(code, 0, "{stdout}");
-    for part in ["█", " %  ", "rows, ", "/s", "left", "6000 created"] {
+    for part in ["█", " %  ", "rows, ", "/s", "left", "4100 created"] {
         assert!(stdout.contains(part), "{part} is missing in {stdout}");
     }
 }

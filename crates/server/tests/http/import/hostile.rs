@@ -38,7 +38,9 @@ async fn control_characters_are_refused_on_every_database(server: TestServer) {
 }
 
 async fn a_file_in_utf_8_stays_so_where_some_of_it_is_broken(server: TestServer) {
-    let bytes = [&b"customerAccount;name\nU1;\xC3\x89t\xC3\xA9\nU2;Ho\xFFtel\nU3;Caf\xC3\xA9\n"[..]].concat();
+    let bytes =
+        [&b"customerAccount;name\nU1;\xC3\x89t\xC3\xA9\nU2;Ho\xFFtel\nU3;Caf\xC3\xA9\n"[..]]
+            .concat();
     write(&server.home, "u.csv", bytes);
     let ran = server.home.run(&["import", "u.csv"]);
     imported(&ran, 1, "2 created, 0 updated, 0 unchanged, 0 skipped, 1 refused");
@@ -53,9 +55,16 @@ async fn huge_values_are_refused_row_by_row(home: Home) {
     write(&home, "h.csv", format!("name\n{huge}\nright\n"));
     let ran = home.run(&["import", "h.csv"]);
     imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 1 refused");
-    assert!(ran.stderr.contains("line 2, column name: name must not be greater than 255 characters"), "{:.300}", ran.stderr);
+    assert!(
+        ran.stderr.contains("line 2, column name: name must not be greater than 255 characters"),
+        "{:.300}",
+        ran.stderr
+    );
     assert!(ran.stderr.len() < 1_000);
-    let lines = format!("{{\"name\":\"{}\"}}\n{{\"name\":\"{huge}\"}}\n{{\"name\":\"z\"}}\n", "y".repeat(9 << 20));
+    let lines = format!(
+        "{{\"name\":\"{}\"}}\n{{\"name\":\"{huge}\"}}\n{{\"name\":\"z\"}}\n",
+        "y".repeat(9 << 20)
+    );
     write(&home, "h.ndjson", lines);
     let ran = home.run(&["import", "h.ndjson"]);
     imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 2 refused");
@@ -83,7 +92,10 @@ async fn a_quote_that_is_missing_does_not_take_all_memory(home: Home) {
     };
     assert_eq!(end.code(), Some(1));
     let log = import.log().join("\n");
-    assert!(log.contains("the row behind line 2 is longer than 4 MiB; is a quote missing?"), "{log}");
+    assert!(
+        log.contains("the row behind line 2 is longer than 4 MiB; is a quote missing?"),
+        "{log}"
+    );
     // What came before it is taken in.
     assert_eq!(home.database.count("customers"), 1);
     assert!((1..70).contains(&peak), "{peak} MiB");
@@ -141,7 +153,10 @@ async fn json_of_any_kind_is_told(home: Home) {
         ("[{\"name\":\"a\"},", "no page of customers"),
         ("7", "no page of customers"),
         (deep.as_str(), "no page of customers"),
-        ("{\"data\":{\"data\":[{\"name\":7},{}]},\"x\":[]}", "customer 2, column name: name is required"),
+        (
+            "{\"data\":{\"data\":[{\"name\":7},{}]},\"x\":[]}",
+            "customer 2, column name: name is required",
+        ),
     ] {
         write(&home, "p.json", text);
         let ran = home.run(&["import", "p.json"]);
@@ -149,7 +164,11 @@ async fn json_of_any_kind_is_told(home: Home) {
         assert!(ran.stderr.contains(told), "{told}: {ran:?}");
         assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     }
-    write(&home, "n.ndjson", "[1]\n{\"name\":{\"a\":1}}\n{\"id\":9007199254740991,\"name\":\"x\"}\n");
+    write(
+        &home,
+        "n.ndjson",
+        "[1]\n{\"name\":{\"a\":1}}\n{\"id\":9007199254740991,\"name\":\"x\"}\n",
+    );
     let ran = home.run(&["import", "n.ndjson"]);
     imported(&ran, 1, "0 created, 0 updated, 0 unchanged, 0 skipped, 3 refused");
     for told in [

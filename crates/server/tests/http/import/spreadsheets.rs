@@ -129,7 +129,9 @@ fn document(rows: &str) -> Vec<u8> {
 
 fn text_cells(texts: &[&str]) -> String {
     let cell = |text: &&str| {
-        format!("<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>")
+        format!(
+            "<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>"
+        )
     };
     format!("<table:table-row>{}</table:table-row>", texts.iter().map(cell).collect::<String>())
 }
@@ -137,7 +139,8 @@ fn text_cells(texts: &[&str]) -> String {
 async fn an_opendocument_spreadsheet_comes_in(server: TestServer) {
     let rows = [
         text_cells(&["Compte client", "Raison sociale", "Actif"]),
-        "<table:table-row table:number-rows-repeated=\"3\"><table:table-cell/></table:table-row>".into(),
+        "<table:table-row table:number-rows-repeated=\"3\"><table:table-cell/></table:table-row>"
+            .into(),
         text_cells(&["411-É", "Crème &amp; fils", "Non"]),
         "<table:table-row><table:table-cell office:value-type=\"float\" office:value=\"7\"/>\
          <table:table-cell office:value-type=\"string\"><text:p>Sept</text:p></table:table-cell>\
@@ -188,7 +191,8 @@ async fn a_spreadsheet_that_unpacks_to_too_much_is_refused(home: Home) {
 async fn cells_that_are_said_to_be_many_are_refused(home: Home) {
     let full = "<table:table-cell office:value-type=\"string\" table:number-columns-repeated=\"16000\">\
                 <text:p>x</text:p></table:table-cell>";
-    let rows = format!("<table:table-row table:number-rows-repeated=\"1000000\">{full}</table:table-row>");
+    let rows =
+        format!("<table:table-row table:number-rows-repeated=\"1000000\">{full}</table:table-row>");
     write(&home, "bomb.ods", document(&rows));
     let ran = home.run(&["import", "bomb.ods"]);
     assert_eq!(ran.code, 1, "{ran:?}");

@@ -53,7 +53,8 @@ fn pass(mut client: TcpStream, server: SocketAddr, failure: Failure) {
     let answer = match failure {
         Failure::Closed => return,
         Failure::Answer(status) => {
-            format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+            format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .into_bytes()
         }
         Failure::None | Failure::CutShort => {
             let head = String::from_utf8(head).expect("a head in UTF-8");
