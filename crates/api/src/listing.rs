@@ -8,6 +8,7 @@ mod properties;
 mod url;
 
 use actix_web::HttpRequest;
+use customers_domain::lenient::is_integer;
 use customers_domain::selection::Page;
 use indexmap::IndexMap;
 
@@ -16,7 +17,6 @@ pub(crate) use page::NumberedPage;
 pub(crate) use url::ListUrl;
 
 use crate::error::ApiError;
-use crate::input::lenient::is_integer;
 use crate::input::{decode_pair, split_pairs};
 
 /// How many a page shows unless asked for otherwise.

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use customers_domain::import::OnConflict;
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
 use customers_domain::{CustomerId, Name};
+use customers_storage::ImportMode;
 
 use crate::config::{Database, Logging, Serve};
 use crate::duration::duration;
+use crate::import::Format;
 
 /// A registry of customers, over HTTP.
 ///
@@ -47,6 +50,22 @@ pub enum Command {
     /// Make, list and disable the users who log in with e-mail and password.
     #[command(subcommand)]
     User(UserCommand),
+    /// Bring in customers from a CSV, NDJSON, JSON, XLSX or ODS file, beside running servers.
+    ///
+    /// The first row of a table names its columns: as the API names the attributes, or as spreadsheets
+    /// do ("Compte client", "Raison sociale", …), in any case and accents. Beside attributes, a column
+    /// may be id, created_at, updated_at or deleted_at. A customer is known by its id, or else by its
+    /// account: what is there already is left alone, so that the same file can be imported again, to go
+    /// on after SIGINT for example. Rows with mistakes are told with line, column and field, and the
+    /// exit code is 1 then.
+    Import(ImportFrom),
+    /// Bring in customers from a running system that has the same list of customers.
+    ///
+    /// Its pages are asked for one after the other, by cursor where it knows that. Where it is too busy
+    /// or fails for a while it is asked again, later and later, as late as it says. What is there
+    /// already is passed over, as it is by `import`. Neither token nor password may be an argument,
+    /// which other users of the machine could see.
+    Pull(PullFrom),
     /// Copy an SQLite database into a new file, while servers use it.
     ///
     /// The copy holds what was answered before it began. How far it is gets told on stderr; SIGINT
@@ -99,7 +118,7 @@ pub struct ExportTo {
     pub path: Option<PathBuf>,
     /// How it is written. [default: by the name of the file, or ndjson on stdout]
     #[arg(long)]
-    pub format: Option<Format>,
+    pub format: Option<ExportFormat>,
     /// Only customers that a filter of the list lets pass: `--filter mainAddressCity=Paris,Lyon` is
     /// `filter[mainAddressCity]=Paris,Lyon` there. All filters must let a customer pass.
     #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = filter)]
@@ -122,7 +141,7 @@ pub struct ExportTo {
 
 /// How an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ExportFormat {
     /// A JSON object on each line, as the API answers it.
     Ndjson,
     /// UTF-8, separated by commas, with a row of names first.
@@ -180,6 +199,117 @@ pub enum UserCommand {
         /// The address that the user logs in with.
         email: EmailAddress,
     },
+}
+
+#[derive(Args)]
+pub struct ImportFrom {
+    /// The file; `-` is stdin.
+    pub file: PathBuf,
+    /// How it is written. [default: by its name or its beginning]
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// What stands between the values of CSV: one character, or `tab`. [default: found out]
+    #[arg(long, value_parser = separator)]
+    pub separator: Option<u8>,
+    /// The sheet of a spreadsheet. [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// Begin with the row of this line, and pass over those before it.
+    #[arg(long, value_name = "LINE", default_value_t = 0, hide_default_value = true)]
+    pub start_at: u64,
+    #[command(flatten)]
+    pub how: Intake,
+}
+
+#[derive(Args)]
+pub struct PullFrom {
+    /// Where that system is reached, such as https://crm.example.
+    pub url: String,
+    /// A file that holds a token for it. [default: the variable PULL_TOKEN]
+    #[arg(long, value_name = "FILE", conflicts_with = "email")]
+    pub token_file: Option<PathBuf>,
+    /// Log in there with this address and a password instead.
+    #[arg(long)]
+    pub email: Option<String>,
+    /// A file that holds the password. [default: the variable PULL_PASSWORD]
+    #[arg(long, value_name = "FILE", requires = "email")]
+    pub password_file: Option<PathBuf>,
+    /// How many customers are asked for at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub per_page: u16,
+    /// Ask for deleted customers, too: with `filter[trashed]=with`, which takes the scope `write`.
+    #[arg(long)]
+    pub with_deleted: bool,
+    /// Keep in this file how far it is, and go on from there where it exists.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "all_or_nothing"])]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: Intake,
+}
+
+/// How customers are taken in that come from elsewhere.
+#[derive(Args)]
+pub struct Intake {
+    /// What a column or a member holds that has another name.
+    #[arg(long, value_name = "COLUMN=ATTRIBUTE", value_parser = mapping)]
+    pub map: Vec<(String, String)>,
+    /// What is done where a customer of that id or account is there already, and differs.
+    #[arg(long, value_name = "HOW", default_value = "fail")]
+    pub on_conflict: ConflictRule,
+    /// Write nothing, and tell what would become of each row.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep nothing unless every row can be kept. On SQLite nobody else writes meanwhile.
+    #[arg(long)]
+    pub all_or_nothing: bool,
+    /// Tell what is wrong in this file, made anew, instead of on stderr: CSV by its name, or else NDJSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl Intake {
+    /// How it is kept.
+    pub fn mode(&self) -> ImportMode {
+        match (self.dry_run, self.all_or_nothing) {
+            (true, _) => ImportMode::DryRun,
+            (false, true) => ImportMode::AllOrNothing,
+            (false, false) => ImportMode::Batches,
+        }
+    }
+}
+
+/// What is done where a customer is there already, and differs.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ConflictRule {
+    /// The row is refused.
+    Fail,
+    /// The customer is left as it is.
+    Skip,
+    /// The customer is changed; columns that are not there stay as they are.
+    Update,
+}
+
+impl From<ConflictRule> for OnConflict {
+    fn from(rule: ConflictRule) -> Self {
+        match rule {
+            ConflictRule::Fail => Self::Fail,
+            ConflictRule::Skip => Self::Skip,
+            ConflictRule::Update => Self::Update,
+        }
+    }
+}
+
+fn mapping(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').ok_or("name a column and an attribute: \"Client=name\"")?;
+    Ok((parts.0.to_owned(), parts.1.trim().to_owned()))
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(*byte),
+        _ => Err("give one character, such as ; or tab".into()),
+    }
 }
 
 #[derive(Args)]

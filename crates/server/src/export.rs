@@ -19,7 +19,7 @@ use indicatif::HumanCount;
 use tokio::sync::oneshot;
 
 use crate::Failure;
-use crate::cli::{Deleted, ExportTo, Format};
+use crate::cli::{Deleted, ExportFormat as Format, ExportTo};
 use crate::config::Database;
 use crate::erase::unknown;
 use crate::signals::StopSignals;

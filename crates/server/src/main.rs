@@ -8,8 +8,11 @@ mod duration;
 mod erase;
 mod export;
 mod formula;
+mod import;
+mod intake;
 mod logging;
 mod metrics;
+mod pull;
 mod serve;
 mod signals;
 mod sweeping;
@@ -110,6 +113,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
+        Command::Import(from) => import::run(&cli.database, from).await,
+        Command::Pull(from) => pull::run(&cli.database, from).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
         Command::Export(to) => export::run(&cli.database, to).await,
         Command::Erase { id, yes } => erase::run(open(&cli.database)?, id, yes).await,

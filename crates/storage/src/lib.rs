@@ -8,6 +8,7 @@ mod check;
 mod erasing;
 mod error;
 mod export;
+mod import;
 mod indexes;
 mod listing;
 mod migrations;
@@ -34,6 +35,7 @@ pub use backup::{Backup, BackupError, Progress};
 pub use check::{Finding, Verdict, check};
 pub use error::OpenError;
 pub use export::Export;
+pub use import::{Import, ImportError, ImportMode, ImportOptions, Outcome};
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Secret};
 

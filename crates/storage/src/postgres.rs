@@ -5,6 +5,7 @@ mod check;
 mod connections;
 mod customers;
 mod ids;
+pub(crate) mod import;
 mod reads;
 mod replica;
 mod search_index;

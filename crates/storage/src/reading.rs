@@ -28,6 +28,9 @@ pub(crate) trait Ask {
     /// The customers whose rows are described from `FROM` on, so many at most.
     fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>>;
 
+    /// The rows of customers that are described from `FROM` on.
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>>;
+
     /// Runs a statement that finds nothing.
     fn execute(&mut self, statement: Sql) -> QueryResult<()>;
 

@@ -2,6 +2,7 @@
 
 mod customers;
 mod deferred;
+pub(crate) mod import;
 mod reads;
 mod scrubbing;
 pub(crate) mod search_index;
