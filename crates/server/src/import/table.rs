@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use encoding_rs::{Decoder, Encoding, UTF_8, WINDOWS_1252};
 
+use crate::formula::as_meant;
 use crate::intake::{Cell, Column, Found, ReadError, Row, Sink};
 
 /// So much is looked at to find the separator.
@@ -18,10 +19,6 @@ const MOST_BYTES: u64 = 4 << 20;
 
 /// What may stand between two values, the more usual first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-
-/// Characters that, at the beginning of a value, a spreadsheet takes for a formula. An export puts an
-/// apostrophe in front of them.
-const FORMULA: [u8; 6] = [b'=', b'+', b'-', b'@', b'\t', b'\r'];
 
 /// How a file is written.
 pub struct Written {
@@ -116,16 +113,6 @@ fn cell(value: &[u8]) -> Cell {
     match std::str::from_utf8(as_meant(value)) {
         Ok(text) => Cell::Text(text.to_owned()),
         Err(_) => Cell::Broken,
-    }
-}
-
-/// The value without the apostrophe that keeps spreadsheets from calculating. An export puts another one
-/// in front of those that a value itself has there.
-fn as_meant(value: &[u8]) -> &[u8] {
-    let Some((b'\'', meant)) = value.split_first() else { return value };
-    match meant.iter().find(|byte| **byte != b'\'') {
-        Some(first) if FORMULA.contains(first) => meant,
-        _ => value,
     }
 }
 
@@ -307,16 +294,6 @@ mod tests {
             let quoted = ["a,b", "\"1", "2\",3", "4,\"5", "6", "\"", "7,8"];
             assert_eq!(lines(&text(&quoted)), [2, 4, 7], "{end:?}");
         }
-    }
-
-    #[test]
-    fn an_apostrophe_is_taken_only_from_what_looks_like_a_formula() {
-        let meant =
-            ["'=1", "'+33", "'-", "'@a", "'\ta", "'a", "'", "=1", "''=1", "''a"].map(|value| {
-                let Cell::Text(text) = cell(value.as_bytes()) else { panic!("{value}") };
-                text
-            });
-        assert_eq!(meant, ["=1", "+33", "-", "@a", "\ta", "'a", "'", "=1", "'=1", "''a"]);
     }
 
     #[test]

@@ -168,7 +168,7 @@ async fn every_format_holds_what_the_api_answers(server: TestServer) {
     full["comment"] = json!("Zeile 1\r\n\"Zeile\" 2;\tmit, 🦀 _x000D_ \u{FFFE}");
     full["name"] = json!("  O'Neil & <Söhne> \"GmbH\", 株式会社 ");
     full["balance"] = json!(-7);
-    let mut customers = vec![
+    let mut customers = [
         server.create(&full).await,
         server.create(&json!({ "name": "bare" })).await,
         server.create(&json!({ "name": "deleted" })).await,

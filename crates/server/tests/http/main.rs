@@ -66,6 +66,7 @@ mod races;
 mod rate_limits;
 mod reading;
 mod replica;
+mod round_trip;
 mod searching;
 mod shutdown;
 mod sockets;
