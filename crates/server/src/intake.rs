@@ -30,6 +30,9 @@ pub use rows::Rows;
 /// So many batches may wait to be taken in.
 const WAITING: usize = 2;
 
+/// Reads all of a source.
+type Read = Box<dyn FnOnce(&mut Rows) -> Result<(), ReadError> + Send>;
+
 /// What customers are read from.
 pub struct Source {
     /// What it is called.
@@ -45,7 +48,7 @@ pub struct Source {
     /// Whether it may hold no customer.
     pub may_be_empty: bool,
     /// Reads it, in a thread of its own.
-    pub read: Box<dyn FnOnce(&mut Rows) -> Result<(), ReadError> + Send>,
+    pub read: Read,
     /// Tells how to go on where it is stopped: all lines before this one, if any, have been taken in.
     pub go_on: Box<dyn Fn(u64) -> String + Send>,
 }

@@ -253,11 +253,17 @@ impl Import {
             return Ok(());
         }
         let mode = self.options.mode;
+        if let Conn::Sqlite(conn) = &mut self.conn {
+            sqlite::import::make_room(conn)?;
+        }
         while self.conn.transaction(mode, |it| {
             indexes::lock(it)?;
             indexes::put_one_back(it)
         })? {
             self.let_others_write()?;
+        }
+        if let Conn::Sqlite(conn) = &mut self.conn {
+            sqlite::import::take_room(conn)?;
         }
         Ok(())
     }

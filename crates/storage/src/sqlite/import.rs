@@ -17,6 +17,20 @@ use crate::schema::customers;
 /// Memory for pages, in KiB: what is written is all over the indexes.
 const CACHE_KIB: u32 = 64 * 1024;
 
+/// What an index is sorted in, by each of three threads, while it is made. Larger, memory would grow with
+/// the number of customers.
+const SORTED_IN_KIB: u32 = 16 * 1024;
+
+/// Makes room for indexes to be made: the memory for pages is given back.
+pub(crate) fn make_room(conn: &mut SqliteConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA cache_size = -{SORTED_IN_KIB}; PRAGMA shrink_memory;"))
+}
+
+/// Takes the memory for pages again.
+pub(crate) fn take_room(conn: &mut SqliteConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA cache_size = -{CACHE_KIB};"))
+}
+
 /// A connection for an import.
 pub(crate) fn connect(path: &Path) -> Result<SqliteConnection, OpenError> {
     let mut conn = connect_for_writing(&file_name(path)?)?;
