@@ -2,6 +2,7 @@
 
 mod customers;
 mod deferred;
+pub(crate) mod import;
 mod read_lock;
 mod reads;
 mod scrubbing;
@@ -172,6 +173,19 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         Ok(conn)
     };
     connect().map_err(OpenError::Connect)
+}
+
+/// A connection of its own for a read that takes long.
+pub(crate) fn connect_for_reading(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| OpenError::Connect(error);
+    let mut conn =
+        SqliteConnection::establish(&file_name(path)?).map_err(|error| failed(error.into()))?;
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{SCANNING_CACHE_KIB};",
+        WRITE_LOCK_TIMEOUT.as_millis()
+    ))
+    .map_err(|error| failed(error.into()))?;
+    Ok(conn)
 }
 
 #[derive(Debug)]
