@@ -223,7 +223,7 @@ pub struct ImportFrom {
 
 #[derive(Args)]
 pub struct PullFrom {
-    /// Where that system is reached, such as https://crm.example.
+    /// Where that system is reached, such as `https://crm.example`.
     pub url: String,
     /// A file that holds a token for it. [default: the variable PULL_TOKEN]
     #[arg(long, value_name = "FILE", conflicts_with = "email")]
