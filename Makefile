@@ -69,7 +69,7 @@ upgrade-test: needs ## Upgrade two servers from the version of OLD=COMMIT behind
 .PHONY: bench
 bench: needs ## Measure against the limits of this machine (BENCH_ROWS, BENCH_ONLY, BENCH_SECONDS, BENCH_ROUNDS).
 	@scripts/test-tools
-	cargo build --release --package customers-server --bins --examples
+	cargo build --release --package customers-server --bins --example fixed_bytes
 	POSTGRES_DURABLE=1 scripts/with-postgres python3 scripts/bench/bench.py
 
 .PHONY: bench-instructions

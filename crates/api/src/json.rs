@@ -3,6 +3,7 @@
 //! Customers are written by hand: more than half of their JSON are the names of attributes, which need
 //! no search for what has to be escaped.
 
+use std::io::Write;
 use std::sync::LazyLock;
 
 use customers_domain::{ATTRIBUTES, Attribute, Customer, Value};
@@ -14,20 +15,38 @@ const CUSTOMER: usize = 2048;
 /// An attribute as a member, put together beforehand as far as it is the same for many customers: most
 /// members of most are null, true or false. Names have no character that would have to be escaped.
 struct Member {
-    attribute: &'static Attribute,
     name: String,
     null: String,
     booleans: [String; 2],
 }
 
 static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| {
-    let member = |attribute: &'static Attribute| {
+    let member = |attribute: &Attribute| {
         let name = format!(",\"{}\":", attribute.name);
         let with = |value| format!("{name}{value}");
-        Member { null: with("null"), booleans: [with("false"), with("true")], attribute, name }
+        Member { null: with("null"), booleans: [with("false"), with("true")], name }
     };
     ATTRIBUTES.iter().map(member).collect()
 });
+
+impl Member {
+    fn write(&self, of: &Value<'_>, json: &mut Vec<u8>) {
+        match of {
+            Value::Null => json.extend_from_slice(self.null.as_bytes()),
+            Value::Boolean(is) => {
+                json.extend_from_slice(self.booleans[usize::from(*is)].as_bytes());
+            }
+            Value::Text(text) => {
+                json.extend_from_slice(self.name.as_bytes());
+                write_text(text, json);
+            }
+            Value::Integer(number) => {
+                json.extend_from_slice(self.name.as_bytes());
+                value(number, json);
+            }
+        }
+    }
+}
 
 /// What is listed.
 pub(crate) trait Item {
@@ -40,26 +59,38 @@ impl Item for Customer {
         json.reserve(CUSTOMER);
         json.extend_from_slice(b"{\"id\":");
         value(&self.id, json);
-        for member in MEMBERS.iter() {
-            match member.attribute.of(self) {
-                Value::Null => json.extend_from_slice(member.null.as_bytes()),
-                Value::Boolean(is) => {
-                    json.extend_from_slice(member.booleans[usize::from(is)].as_bytes());
-                }
-                other => {
-                    json.extend_from_slice(member.name.as_bytes());
-                    value(&other, json);
-                }
+        let mut members = MEMBERS.iter();
+        self.for_each_value(|value| {
+            if let Some(member) = members.next() {
+                member.write(&value, json);
+            }
+        });
+        let times = [
+            (&b",\"created_at\":"[..], Some(self.created_at)),
+            (b",\"updated_at\":", Some(self.updated_at)),
+            (b",\"deleted_at\":", self.deleted_at),
+        ];
+        for (name, time) in times {
+            json.extend_from_slice(name);
+            match time {
+                Some(time) => write!(json, "\"{time}\"").expect("a vector takes all"),
+                None => json.extend_from_slice(b"null"),
             }
         }
-        json.extend_from_slice(b",\"created_at\":");
-        value(&self.created_at, json);
-        json.extend_from_slice(b",\"updated_at\":");
-        value(&self.updated_at, json);
-        json.extend_from_slice(b",\"deleted_at\":");
-        value(&self.deleted_at, json);
         json.push(b'}');
     }
+}
+
+/// Writes text behind what is there. Hardly any has a character that would have to be escaped (RFC 8259
+/// §7), and to look whether there is one is quicker than to look for the first.
+fn write_text(text: &str, json: &mut Vec<u8>) {
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |any, byte| any | is_special(byte)) {
+        return value(&text, json);
+    }
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
 }
 
 /// Writes any value behind what is there.

@@ -33,10 +33,7 @@ impl CustomerAccount {
     ///
     /// The first [`Rule`] that the text breaks.
     pub fn new(text: &str) -> Result<Self, Rule> {
-        match Self::broken(text).first() {
-            Some(rule) => Err(*rule),
-            None => Ok(Self(trim(text).to_owned())),
-        }
+        trim(text).to_owned().try_into()
     }
 
     /// Every rule that the text breaks as an account; none where it is one.
@@ -72,8 +69,13 @@ impl fmt::Display for CustomerAccount {
 impl TryFrom<String> for CustomerAccount {
     type Error = Rule;
 
+    /// The same as [`CustomerAccount::new`], for text that is not needed any more.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::new(&text)
+        match Self::broken(&text).first() {
+            Some(rule) => Err(*rule),
+            None if trim(&text).len() == text.len() => Ok(Self(text)),
+            None => Ok(Self(trim(&text).to_owned())),
+        }
     }
 }
 

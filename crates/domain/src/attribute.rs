@@ -1,13 +1,12 @@
 //! What is known of each settable attribute of a customer, and the values it may take.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use validator::{ValidateEmail, ValidateLength, ValidateNonControlCharacter, ValidateRange};
 
 use crate::account::CustomerAccount;
-use crate::customer::{ATTRIBUTES, Customer, NewCustomer};
+use crate::customer::{Customer, NewCustomer, attribute_named};
 use crate::rule::Rule;
 use crate::text::trim;
 
@@ -127,6 +126,55 @@ pub enum Value<'a> {
     Boolean(bool),
 }
 
+#[cfg(feature = "serde")]
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Value<'a> {
+    /// Reads null, text, a boolean or a 32-bit number; text is borrowed where it can be.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Plain;
+
+        impl<'de> serde::de::Visitor<'de> for Plain {
+            type Value = Value<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("null, text, a boolean or a 32-bit number")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, boolean: bool) -> Result<Self::Value, E> {
+                Ok(Value::Boolean(boolean))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                let too_large = |_| E::invalid_value(serde::de::Unexpected::Signed(number), &self);
+                number.try_into().map(Value::Integer).map_err(too_large)
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                let too_large =
+                    |_| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self);
+                number.try_into().map(Value::Integer).map_err(too_large)
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Value::Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                self.visit_string(text.to_owned())
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+                Ok(Value::Text(Cow::Owned(text)))
+            }
+        }
+
+        deserializer.deserialize_any(Plain)
+    }
+}
+
 impl Value<'_> {
     /// The same without a borrow.
     pub fn into_owned(self) -> Value<'static> {
@@ -171,7 +219,8 @@ impl Attribute {
     ///
     /// Null for the account: the service makes one.
     pub fn default(&self) -> Value<'static> {
-        (self.of_new)(&NewCustomer::default()).into_owned()
+        static DEFAULTS: LazyLock<NewCustomer> = LazyLock::new(NewCustomer::default);
+        (self.of_new)(&DEFAULTS)
     }
 
     /// What null means in an update: no value, or an empty one where there is always one. `None`
@@ -200,9 +249,7 @@ impl Attribute {
 
     /// The attribute of this name, as clients use it.
     pub fn named(name: &str) -> Option<&'static Self> {
-        static BY_NAME: LazyLock<HashMap<&str, &Attribute>> =
-            LazyLock::new(|| ATTRIBUTES.iter().map(|it| (it.name, it)).collect());
-        BY_NAME.get(name).copied()
+        attribute_named(name)
     }
 
     pub(crate) fn broken(&self, customer: &NewCustomer) -> Vec<Rule> {

@@ -104,6 +104,27 @@ macro_rules! customer {
             )+
         ];
 
+        /// The attribute of this name.
+        pub(crate) fn attribute_named(name: &str) -> Option<&'static Attribute> {
+            #[allow(non_camel_case_types)]
+            enum Position { $( $field, )+ }
+
+            let position = match name {
+                $( $name => Position::$field, )+
+                _ => return None,
+            };
+            ATTRIBUTES.get(position as usize)
+        }
+
+        impl Customer {
+            /// Calls with the value that it has for each of [`ATTRIBUTES`], in their order.
+            ///
+            /// For the quickest way through all of them; [`Attribute::of`] tells a single one.
+            pub fn for_each_value<'a>(&'a self, mut see: impl FnMut(Value<'a>)) {
+                $( see(Field::get(&self.$field)); )+
+            }
+        }
+
         impl NewCustomer {
             /// The customer that this becomes under its id and account, at its creation.
             pub fn into_customer(
@@ -418,6 +439,22 @@ mod tests {
             assert_eq!(null, attribute.nullable || attribute.kind == Kind::Account);
             assert_eq!(attribute.required(), attribute.name == "name");
         }
+    }
+
+    #[test]
+    fn every_attribute_is_found_by_its_name_and_its_value_in_its_turn() {
+        let new = NewCustomer { name: "A".into(), vip: true, ..NewCustomer::default() };
+        let account = CustomerAccount::new("CL1").unwrap();
+        let now = Timestamp::from_micros(0).unwrap();
+        let customer = new.into_customer(CustomerId::MIN, account, now);
+        let mut values = Vec::new();
+        customer.for_each_value(|value| values.push(value));
+        assert_eq!(values.len(), ATTRIBUTES.len());
+        for (attribute, value) in ATTRIBUTES.iter().zip(values) {
+            assert_eq!(attribute.of(&customer), value, "{}", attribute.name);
+            assert_eq!(Attribute::named(attribute.name), Some(attribute));
+        }
+        assert_eq!(Attribute::named("Name"), None);
     }
 
     #[test]

@@ -20,11 +20,15 @@ pub enum Action {
     Deleted,
     /// It was brought back.
     Restored,
+    /// What was known of it was [erased](Customer::erased): the entries up to this one tell what was
+    /// changed, but no values.
+    Erased,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Created, Self::Updated, Self::Deleted, Self::Restored];
+    pub const ALL: [Self; 5] =
+        [Self::Created, Self::Updated, Self::Deleted, Self::Restored, Self::Erased];
 
     /// The name that clients see.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +37,7 @@ impl Action {
             Self::Updated => "updated",
             Self::Deleted => "deleted",
             Self::Restored => "restored",
+            Self::Erased => "erased",
         }
     }
 }
@@ -47,7 +52,7 @@ impl std::str::FromStr for Action {
 
 /// There is no such action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an action is created, updated, deleted or restored")]
+#[error("an action is created, updated, deleted, restored or erased")]
 pub struct UnknownAction;
 
 /// A value that was changed.
@@ -68,7 +73,7 @@ pub struct HistoryEntry {
     pub id: i64,
     /// When it happened.
     pub at: Timestamp,
-    /// Who did it: the name of a token or a user.
+    /// Who did it: the name of a token or a user, or `command line`.
     pub actor: String,
     /// What was done.
     pub action: Action,

@@ -4,6 +4,7 @@ mod account;
 mod attribute;
 mod changes;
 mod customer;
+mod erasure;
 mod fold;
 pub mod history;
 mod name;
@@ -23,6 +24,7 @@ pub use account::{AccountKey, AccountNumbering, CustomerAccount, InvalidNumberin
 pub use attribute::{Attribute, Kind, Value};
 pub use changes::CustomerChanges;
 pub use customer::{ATTRIBUTES, Customer, CustomerId, InvalidId, NewCustomer};
+pub use erasure::ERASED_NAME;
 pub use fold::{FOLD_VERSION, fold};
 pub use name::{InvalidName, Name};
 pub use phone::PhoneDigits;

@@ -93,6 +93,21 @@ pub trait CustomerRepository: Send + Sync {
     /// those of an idempotency key.
     async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError>;
 
+    /// [Erases](Customer::erased) a customer, deleted or not, for good: its values leave the customer,
+    /// its history (of which who, when and which attributes stay), the answers to idempotency keys
+    /// and all that lists and searches look at. And whether there was anything to erase: where nothing
+    /// was done to it since it was erased, nothing of it changes.
+    ///
+    /// What the store keeps of former values in places of its own, such as free parts of a file, goes
+    /// as well, as far as its operators cannot see to that themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::NotFound`] where there never was one, [`WriteError::PreconditionFailed`], and
+    /// [`RepositoryError::Unavailable`] also where the customer is erased, but something is left in
+    /// such a place: erasing it again goes on from there.
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError>;
+
     /// The customers on a page, and how many there are on all.
     async fn list(
         &self,

@@ -10,7 +10,7 @@ use crate::rule::Violations;
 /// A change that is to be made.
 #[derive(Debug, Clone)]
 pub struct Write {
-    /// Who makes it: the name of a token or a user, for the history.
+    /// Who makes it, for the history: the name of a token or a user, or `command line`.
     pub actor: String,
     /// The request that asks for it, for the history.
     pub request_id: String,

@@ -32,10 +32,10 @@ use customers_domain::user::{
 };
 use customers_domain::{
     ATTRIBUTES, AccountKey, AccountNumbering, Attribute, Customer, CustomerAccount,
-    CustomerChanges, CustomerId, CustomerRepository, FOLD_VERSION, Idempotency, InvalidId,
-    InvalidName, InvalidNumbering, InvalidTimestamp, Kind, Name, NewCustomer, PhoneDigits,
-    Precondition, RepositoryError, Rule, Timestamp, Value, Violation, Violations, Write,
-    WriteError, Written, fold,
+    CustomerChanges, CustomerId, CustomerRepository, ERASED_NAME, FOLD_VERSION, Idempotency,
+    InvalidId, InvalidName, InvalidNumbering, InvalidTimestamp, Kind, Name, NewCustomer,
+    PhoneDigits, Precondition, RepositoryError, Rule, Timestamp, Value, Violation, Violations,
+    Write, WriteError, Written, fold,
 };
 
 /// Functions and fields, by the type that they have.
@@ -97,6 +97,9 @@ fn customers_and_their_accounts() {
             => fn(NewCustomer, CustomerId, CustomerAccount, Timestamp) -> Customer;
         |given| NewCustomer::from_values(given) => fn(Vec<Given>) -> Result<NewCustomer, Violations>;
         Customer::changes_since => fn(&Customer, Option<&Customer>) -> Vec<Change>;
+        Customer::erased => fn(&Customer) -> Customer;
+        ERASED_NAME => &'static str;
+        |it, see| it.for_each_value(see) => for<'a> fn(&'a Customer, fn(Value<'a>));
         Customer::searched_text => fn(&Customer) -> String;
         Customer::phone_digits => fn(&Customer) -> Vec<PhoneDigits>;
         CustomerId::MIN => CustomerId;
@@ -209,39 +212,40 @@ fn attributes_and_rules() {
 #[test]
 fn history_and_writes() {
     have! {
-        Action::ALL => [Action; 4];
-        Action::as_str => fn(Action) -> &'static str;
-        |it| match it {
-            Action::Created | Action::Updated | Action::Deleted | Action::Restored => (),
-        } => fn(Action);
-        |Change { name, from, to }| (name, from, to)
-            => fn(Change) -> (String, Value<'static>, Value<'static>);
-        |HistoryEntry { id, at, actor, action, request_id, changes }| {
-            (id, at, actor, action, request_id, changes)
-        } => fn(HistoryEntry) -> (i64, Timestamp, String, Action, String, Vec<Change>);
-        |Write { actor, request_id, precondition, idempotency }| {
-            (actor, request_id, precondition, idempotency)
-        } => fn(Write) -> (String, String, Option<Precondition>, Option<Idempotency>);
-        Precondition::holds => fn(&Precondition, Option<&Customer>) -> bool;
-        |test| Precondition::new(test) => fn(fn(Option<&Customer>) -> bool) -> Precondition;
-        Idempotency::KEPT_FOR => Duration;
-        |Idempotency { key, fingerprint, answer }| (key, fingerprint, answer)
-            => fn(Idempotency) -> ([u8; 32], [u8; 32], Answer);
-        |written| match written {
-            Written::Now(customer) => Ok(customer),
-            Written::Before(answer) => Err(answer),
-        } => fn(Written) -> Result<Box<Customer>, Vec<u8>>;
-        |error| match error {
-            WriteError::NotFound | WriteError::PreconditionFailed => None,
-            WriteError::KeyReused | WriteError::KeyInProgress => None,
-            WriteError::Incomplete(Violations { .. }) => None,
-            WriteError::AccountTaken { id, deleted } => Some((id, deleted)),
-            WriteError::Repository(RepositoryError::Unavailable(_)) => None,
-            WriteError::Repository(RepositoryError::Internal(_)) => None,
-        } => fn(WriteError) -> Option<(CustomerId, bool)>;
-        RepositoryError::Unavailable => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
-        RepositoryError::Internal => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
-    }
+           Action::ALL => [Action; 5];
+           Action::as_str => fn(Action) -> &'static str;
+           |it| match it {
+               Action::Created | Action::Updated | Action::Deleted | Action::Restored => (),
+            Action::Erased => (),
+           } => fn(Action);
+           |Change { name, from, to }| (name, from, to)
+               => fn(Change) -> (String, Value<'static>, Value<'static>);
+           |HistoryEntry { id, at, actor, action, request_id, changes }| {
+               (id, at, actor, action, request_id, changes)
+           } => fn(HistoryEntry) -> (i64, Timestamp, String, Action, String, Vec<Change>);
+           |Write { actor, request_id, precondition, idempotency }| {
+               (actor, request_id, precondition, idempotency)
+           } => fn(Write) -> (String, String, Option<Precondition>, Option<Idempotency>);
+           Precondition::holds => fn(&Precondition, Option<&Customer>) -> bool;
+           |test| Precondition::new(test) => fn(fn(Option<&Customer>) -> bool) -> Precondition;
+           Idempotency::KEPT_FOR => Duration;
+           |Idempotency { key, fingerprint, answer }| (key, fingerprint, answer)
+               => fn(Idempotency) -> ([u8; 32], [u8; 32], Answer);
+           |written| match written {
+               Written::Now(customer) => Ok(customer),
+               Written::Before(answer) => Err(answer),
+           } => fn(Written) -> Result<Box<Customer>, Vec<u8>>;
+           |error| match error {
+               WriteError::NotFound | WriteError::PreconditionFailed => None,
+               WriteError::KeyReused | WriteError::KeyInProgress => None,
+               WriteError::Incomplete(Violations { .. }) => None,
+               WriteError::AccountTaken { id, deleted } => Some((id, deleted)),
+               WriteError::Repository(RepositoryError::Unavailable(_)) => None,
+               WriteError::Repository(RepositoryError::Internal(_)) => None,
+           } => fn(WriteError) -> Option<(CustomerId, bool)>;
+           RepositoryError::Unavailable => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
+           RepositoryError::Internal => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
+       }
     are! {
         Action => (Copy + Debug + Eq + FromStr<Err = UnknownAction>);
         UnknownAction => (Copy + Debug + Eq + Error);
@@ -414,6 +418,10 @@ impl CustomerRepository for Elsewhere {
         match *self {}
     }
 
+    async fn erase(&self, _: CustomerId, _: Write) -> Result<(Customer, bool), WriteError> {
+        match *self {}
+    }
+
     async fn list(&self, _: Selection, _: Order, _: Page) -> Result<Listing, RepositoryError> {
         match *self {}
     }
@@ -537,6 +545,9 @@ fn what_is_written_and_read_with_serde() {
         NewCustomer, Customer, CustomerId, CustomerAccount => (Serialize + DeserializeOwned);
         Timestamp, Action, SortValue => (Serialize + DeserializeOwned);
         Value<'static> => (Serialize);
+    }
+    have! {
+        |text| serde_json::from_str(text).ok() => for<'a> fn(&'a str) -> Option<Value<'a>>;
     }
 }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use customers_domain::Name;
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
+use customers_domain::{CustomerId, Name};
 
 use crate::config::{Database, Logging, Serve};
 use crate::duration::duration;
@@ -56,6 +56,24 @@ pub enum Command {
     Backup {
         /// The new file.
         path: PathBuf,
+    },
+    /// Take all that is known of a customer, deleted or not, from the registry. It cannot be undone.
+    ///
+    /// The name becomes "(erased)", every other attribute but id and account what it is by default.
+    /// No value is left in the history, which goes on telling who changed which attribute and when, in
+    /// the answers kept for idempotency keys, in what is searched, or in free parts of an SQLite file.
+    /// Backups and exports, and on PostgreSQL what VACUUM has not removed yet, keep what they had.
+    ///
+    /// Servers may run meanwhile. Without --yes it is shown what would be erased, and nothing changes;
+    /// the exit code is 2 then. It is 1 where there is no such customer, and where the file could not be
+    /// cleaned because somebody reads for long: run it again then.
+    Erase {
+        /// The number of the customer.
+        #[arg(value_parser = customer_id)]
+        id: CustomerId,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
     },
     /// Print the OpenAPI document.
     Openapi {
@@ -141,6 +159,11 @@ pub struct NewToken {
     /// After how long it is refused, such as 12h, 90d or 52w; never, unless said.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub expires_in: Option<Duration>,
+}
+
+fn customer_id(text: &str) -> Result<CustomerId, String> {
+    let id = text.parse().ok().and_then(CustomerId::new);
+    id.ok_or_else(|| "an id is a number from 1 to 9007199254740991".to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ mod backup;
 mod check;
 mod cli;
 mod config;
+mod connections;
 mod duration;
+mod erase;
 mod logging;
 mod metrics;
 mod serve;
@@ -23,6 +25,11 @@ use customers_storage::Store;
 use crate::cli::{Cli, Command};
 use crate::config::{Database, InvalidSetting};
 
+/// Quicker than the system's where there are many small pieces, as customers are.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why a command failed: what is printed before the process ends.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -34,12 +41,26 @@ enum Failure {
     Open { url: String, source: customers_storage::OpenError },
     #[error("cannot listen on {address}: {source}; choose another address with --bind or BIND")]
     Bind { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("nothing was erased, because it cannot be undone: add --yes to erase this")]
+    Unconfirmed,
     #[error(
         "cannot listen on {address}: {source}; choose another address with --metrics-bind or METRICS_BIND"
     )]
     BindMetrics { address: std::net::SocketAddr, source: std::io::Error },
-    #[error("{0}")]
+    #[error("{}", causes(.0.as_ref()))]
     Other(Box<dyn std::error::Error>),
+}
+
+/// An error and what it came of, each once: some tell their cause themselves.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let cause = cause.to_string();
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 impl Failure {
@@ -50,7 +71,7 @@ impl Failure {
     /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) | Self::Tls(_) => ExitCode::from(2),
+            Self::Setting(_) | Self::Tls(_) | Self::Unconfirmed => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -85,6 +106,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
+        Command::Erase { id, yes } => erase::run(open(&cli.database)?, id, yes).await,
         Command::Openapi { client } => {
             let document =
                 if client { customers_api::client_document() } else { customers_api::document() };

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::config::{Database, Serve};
 use crate::metrics::{self, Metrics};
 use crate::signals::{ReloadSignal, StopSignals};
 use crate::tls::Pair;
-use crate::{Failure, open, sweeping, token};
+use crate::{Failure, connections, open, sweeping, token};
 
 /// A head that takes longer to arrive is answered with 408.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +55,10 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         settings.api(),
     );
     let served = api.clone();
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let server = HttpServer::new(move || customers_api::app(&served))
+        .workers(workers)
+        .max_connections(connections::per_worker(workers))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)

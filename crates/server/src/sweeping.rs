@@ -6,6 +6,8 @@ use std::time::Duration;
 use customers_domain::token::TokenRepository;
 use customers_domain::{CustomerRepository, RepositoryError, Timestamp};
 
+use crate::causes;
+
 /// Any number of servers may sweep at once, so each does without asking the others.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -24,9 +26,4 @@ fn note(what: &str, swept: Result<u64, RepositoryError>) {
         Ok(count) => log::debug!(count = count; "swept {what}"),
         Err(error) => log::warn!("cannot sweep {what}: {}", causes(&error)),
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

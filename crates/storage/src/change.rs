@@ -14,6 +14,7 @@ pub(crate) enum Change {
     Update(CustomerChanges),
     Delete,
     Restore,
+    Erase,
 }
 
 impl Change {
@@ -22,6 +23,7 @@ impl Change {
             Self::Update(_) => Action::Updated,
             Self::Delete => Action::Deleted,
             Self::Restore => Action::Restored,
+            Self::Erase => Action::Erased,
         }
     }
 
@@ -31,7 +33,7 @@ impl Change {
     ///
     /// Refused where there is no such customer for it, and where the precondition does not hold.
     pub fn of(&self, before: &Customer, write: &Write) -> Result<Customer, Abort<WriteError>> {
-        if before.deleted_at.is_some() && !matches!(self, Self::Restore) {
+        if before.deleted_at.is_some() && matches!(self, Self::Update(_) | Self::Delete) {
             return Err(Abort::Refused(WriteError::NotFound));
         }
         check(write.precondition.as_ref(), Some(before))?;
@@ -42,8 +44,10 @@ impl Change {
             Self::Update(changes) => changes.apply(&mut after),
             Self::Delete => after.deleted_at = Some(now),
             Self::Restore => after.deleted_at = None,
+            Self::Erase => after = before.erased(),
         }
-        if after != *before {
+        // There is more to erase than a customer shows.
+        if after != *before || matches!(self, Self::Erase) {
             after.updated_at = now;
         }
         Ok(after)
@@ -112,7 +116,12 @@ impl Difference {
         let missing_in = |those: &[String], from: &[String]| -> Vec<String> {
             from.iter().filter(|phone| !those.contains(phone)).cloned().collect()
         };
-        let row = CustomerRow::from(after).keeping_unknown(stored)?;
+        let row = CustomerRow::from(after);
+        let history = NewHistoryRow::new(change.action(), Some(before), after, write);
+        let (row, history) = match change {
+            Change::Erase => (row, history.without_values()?),
+            _ => (row.keeping_unknown(stored)?, history),
+        };
         let keys = KeysRow::from(after);
         let mut old_keys = KeysRow::from(before);
         old_keys.updated_at = keys.updated_at;
@@ -123,7 +132,7 @@ impl Difference {
             has_other_account: row.account_key != stored.account_key,
             removed_phones: missing_in(&new, &old),
             added_phones: missing_in(&old, &new),
-            history: NewHistoryRow::new(change.action(), Some(before), after, write),
+            history,
             live: is_live(after) - is_live(before),
             row,
             keys,

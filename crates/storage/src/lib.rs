@@ -5,6 +5,7 @@
 mod backup;
 mod change;
 mod check;
+mod erasing;
 mod error;
 mod indexes;
 mod listing;

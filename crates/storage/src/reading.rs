@@ -6,6 +6,7 @@ use customers_domain::{Customer, CustomerId};
 use diesel::prelude::*;
 
 use crate::listing::{self, Dialect, Route};
+use crate::row::CustomerRow;
 use crate::searching::{self, Hits};
 use crate::sql::Sql;
 
@@ -24,8 +25,8 @@ pub(crate) trait Ask {
     /// The texts that a query finds.
     fn texts(&mut self, query: Sql) -> QueryResult<Vec<String>>;
 
-    /// The customers whose rows are described from `FROM` on.
-    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>>;
+    /// The customers whose rows are described from `FROM` on, so many at most.
+    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>>;
 
     /// Runs a statement that finds nothing.
     fn execute(&mut self, statement: Sql) -> QueryResult<()>;
@@ -35,6 +36,18 @@ pub(crate) trait Ask {
         let found = self.numbers(query)?;
         found.first().copied().ok_or(diesel::result::Error::NotFound)
     }
+}
+
+/// The customers of these rows, so many at most.
+pub(crate) fn collect(
+    rows: impl Iterator<Item = QueryResult<CustomerRow>>,
+    at_most: usize,
+) -> QueryResult<Vec<Customer>> {
+    let mut customers = Vec::with_capacity(at_most);
+    for row in rows {
+        customers.push(row?.try_into()?);
+    }
+    Ok(customers)
 }
 
 /// The customers on a page, and how many there are.
@@ -54,7 +67,10 @@ pub(crate) fn list(
     };
     let total = u64::try_from(total).unwrap_or(0);
     let customers = match page.skip < total {
-        true => conn.customers(listing::page(dialect, &selection, order, list, page))?,
+        true => {
+            let from = listing::page(dialect, &selection, order, list, page);
+            conn.customers(from, page.take as usize)?
+        }
         false => Vec::new(),
     };
     Ok(Listing { customers, total })
@@ -69,7 +85,8 @@ pub(crate) fn walk(
 ) -> QueryResult<Vec<Customer>> {
     let selection = resolved(conn, selection)?;
     let Routes { list, .. } = routes(conn, &selection, order, stretch.take.into())?;
-    conn.customers(listing::stretch(conn.dialect(), &selection, order, list, stretch))
+    let from = listing::stretch(conn.dialect(), &selection, order, list, stretch);
+    conn.customers(from, stretch.take as usize)
 }
 
 /// The customers on a page of a search, and how many it has found.
@@ -80,7 +97,7 @@ pub(crate) fn search(conn: &mut impl Ask, term: &SearchTerm, page: Page) -> Quer
     let ids = &ids[skip..];
     let mut customers = match ids.is_empty() {
         true => Vec::new(),
-        false => conn.customers(listing::customers_with(ids))?,
+        false => conn.customers(listing::customers_with(ids), ids.len())?,
     };
     customers.sort_by_cached_key(|it| ids.iter().position(|id| *id == it.id.get()));
     Ok(Listing { customers, total: total as u64 })

@@ -78,11 +78,12 @@ fn next(conn: &mut impl Ask) -> QueryResult<Vec<Customer>> {
     .bind(FOLD_VERSION)
     .push(" LIMIT ")
     .bind(BATCH);
-    let mut customers = conn.customers(match conn.dialect() {
+    let old = match conn.dialect() {
         Dialect::Sqlite => old,
         // Others may be changing them.
         Dialect::Postgres => old.push(" FOR UPDATE"),
-    })?;
+    };
+    let mut customers = conn.customers(old, BATCH as usize)?;
     customers.sort_unstable_by_key(|customer| customer.id);
     Ok(customers)
 }

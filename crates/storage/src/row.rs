@@ -7,14 +7,14 @@ mod user;
 
 use customers_domain::token::{NewToken, Token};
 use customers_domain::user::{NewLogin, UserId};
-use customers_domain::{CustomerId, Timestamp, Value};
+use customers_domain::{CustomerId, Timestamp};
 use diesel::prelude::*;
 use diesel::result::Error;
 
 use crate::schema::tokens;
 
 pub(crate) use customer::CustomerRow;
-pub(crate) use history::{HistoryRow, NewHistoryRow};
+pub(crate) use history::{HistoryRow, NewHistoryRow, without_values};
 pub(crate) use keys::{KeysRow, phones, text_key};
 pub(crate) use user::{NewUserRow, UserRow};
 
@@ -105,20 +105,6 @@ pub(crate) fn customer_id(id: i64) -> Result<CustomerId, Error> {
 
 fn timestamp(micros: i64) -> Result<Timestamp, Error> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt("a time beyond the year 9999"))
-}
-
-/// A plain JSON value as the value of an attribute.
-fn value(json: serde_json::Value) -> Result<Value<'static>, Error> {
-    match json {
-        serde_json::Value::Null => Ok(Value::Null),
-        serde_json::Value::Bool(boolean) => Ok(Value::Boolean(boolean)),
-        serde_json::Value::String(text) => Ok(Value::Text(text.into())),
-        serde_json::Value::Number(ref number) => {
-            let number = number.as_i64().and_then(|number| number.try_into().ok());
-            number.map(Value::Integer).ok_or_else(|| corrupt("a number beyond 32 bits"))
-        }
-        _ => Err(corrupt("a value that no attribute has")),
-    }
 }
 
 fn corrupt(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use diesel::backend::Backend;
-use diesel::expression::{Expression, Selectable};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
@@ -174,11 +173,6 @@ impl Sql {
     pub fn typed<ST>(self) -> Typed<ST> {
         Typed { sql: self, columns: PhantomData }
     }
-
-    /// What stands behind the columns of `T`, beginning with `FROM`, as a query.
-    pub fn select<T: Selectable<DB>, DB: Backend>(self) -> Select<T::SelectExpression> {
-        Select { columns: T::construct_selection(), behind: self }
-    }
 }
 
 impl<ST> Query for Typed<ST> {
@@ -200,34 +194,3 @@ impl<ST> QueryId for Typed<ST> {
 }
 
 impl<ST, C> RunQueryDsl<C> for Typed<ST> {}
-
-/// `SELECT`, columns, and what stands behind them.
-pub(crate) struct Select<E> {
-    columns: E,
-    behind: Sql,
-}
-
-impl<E: Expression> Query for Select<E> {
-    type SqlType = E::SqlType;
-}
-
-impl<E, DB> QueryFragment<DB> for Select<E>
-where
-    DB: Backend,
-    E: QueryFragment<DB>,
-    Sql: QueryFragment<DB>,
-{
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql("SELECT ");
-        self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(" ");
-        self.behind.walk_ast(out)
-    }
-}
-
-impl<E> QueryId for Select<E> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<E, C> RunQueryDsl<C> for Select<E> {}

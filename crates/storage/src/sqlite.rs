@@ -3,6 +3,7 @@
 mod customers;
 mod deferred;
 mod reads;
+mod scrubbing;
 pub(crate) mod search_index;
 mod tokens;
 mod users;
@@ -47,6 +48,8 @@ const CHECKPOINT_PAGES: u32 = 8_000;
 const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 pub(crate) struct SqliteStore {
+    /// The path, as SQLite takes it.
+    file: String,
     readers: Pool<ConnectionManager<SqliteConnection>>,
     scanners: Scanners,
     writer: Writer,
@@ -80,9 +83,9 @@ impl SqliteStore {
         let readers = pool(None, CACHE_KIB)?;
         let scanners = Scanners::new(pool(Some(0), SCANNING_CACHE_KIB)?);
         let wal = Wal::of(&file);
-        let reconnect = move || connect_for_writing(&file);
-        let writer = Writer::start(conn, wal, reconnect);
-        Ok(Self { readers, scanners, writer, numbering: options.numbering })
+        let same_file = file.clone();
+        let writer = Writer::start(conn, wal, move || connect_for_writing(&same_file));
+        Ok(Self { file, readers, scanners, writer, numbering: options.numbering })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
@@ -143,11 +146,14 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        // secure_delete: what is replaced or removed is overwritten, in pages that are given up, too, so
+        // that the file holds nothing of it any more when the customer is erased.
         conn.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
              PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
+             PRAGMA secure_delete = ON;
              PRAGMA cache_size = -{CACHE_KIB};",
             wal::LIMIT
         ))?;

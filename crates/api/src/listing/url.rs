@@ -37,8 +37,10 @@ pub(super) fn push_encoded(query: &mut String, pair: &[u8]) {
 /// The URLs of a list: all but what they say of the page.
 #[derive(Debug)]
 pub(crate) struct ListUrl {
-    path: String,
-    kept: String,
+    /// The URL up to where the page is named.
+    start: String,
+    /// How much of it is the path.
+    path: usize,
 }
 
 impl ListUrl {
@@ -49,18 +51,22 @@ impl ListUrl {
         path: &str,
         query: &ListQuery,
     ) -> Self {
-        Self { path: origin::of(public_url, request) + path, kept: query.kept.clone() }
+        let mut start = origin::of(public_url, request) + path;
+        let path = start.len();
+        start.push('?');
+        start.push_str(&query.kept);
+        Self { start, path }
     }
 
     /// The same of pages by cursor, of a list that has numbered ones, too.
     pub fn by_cursor(mut self) -> Self {
-        self.kept.push_str("pagination=cursor&");
+        self.start.push_str("pagination=cursor&");
         self
     }
 
     /// The URL without a query.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.start[..self.path]
     }
 
     /// The URL of a page, which ends with this.
@@ -78,7 +84,8 @@ pub(crate) struct PageUrl<'a, P> {
 
 impl<P: fmt::Display> fmt::Display for PageUrl<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}?{}{}", self.list.path, self.list.kept, self.page)
+        f.write_str(&self.list.start)?;
+        self.page.fmt(f)
     }
 }
 

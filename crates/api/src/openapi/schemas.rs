@@ -126,9 +126,9 @@ schemas! {
     HistoryEntry = object("Something that happened to a customer.", [
         ("id", integer(1, i64::MAX).description(Some("Its number, above those of earlier entries.")).into()),
         ("at", moment("When it happened, in UTC.").into()),
-        ("actor", text("Who did it: the name of a token or a user.").into()),
+        ("actor", text("Who did it: the name of a token or a user, or `command line`.").into()),
         ("action", text("What was done.").enum_values(Some(Action::ALL.map(Action::as_str))).into()),
-        ("request_id", text("The `X-Request-Id` of the request that did it.").into()),
+        ("request_id", text("The `X-Request-Id` of the request that did it; of a command, a number of its own.").into()),
         ("changes", ObjectBuilder::new()
             .description(Some("The attributes that are different since, by name; of a new customer, \
                                those that differ from the defaults."))

@@ -59,6 +59,16 @@ impl TestServer {
     /// Starts it as whoever tries it out does, with these variables beside.
     pub fn start(home: Home, variables: &[(&str, &str)]) -> Self {
         let program = home.serve(&["--first-token=true"], variables);
+        Self::of(home, program)
+    }
+
+    /// Starts it under limits of open files: see [`Home::serve_with_files`].
+    pub fn start_with_files(home: Home, soft: u32, hard: u32) -> Self {
+        let program = home.serve_with_files(soft, hard, &["--first-token=true"]);
+        Self::of(home, program)
+    }
+
+    fn of(home: Home, program: Program) -> Self {
         let token = program.first_token();
         let client = Client::new(program.address(), &token);
         Self { program, client, home }

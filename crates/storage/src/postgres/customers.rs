@@ -111,6 +111,10 @@ impl CustomerRepository for PostgresStore {
         self.make(write, move |writing, conn| writing.restore(conn, id)).await
     }
 
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
+        self.make(write, move |writing, conn| writing.erase(conn, id)).await
+    }
+
     async fn list(
         &self,
         selection: Selection,

@@ -1,12 +1,13 @@
 //! Lists and searches in PostgreSQL.
 
 use customers_domain::Customer;
+use diesel::connection::DefaultLoadingMode;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::listing::Dialect;
-use crate::reading::Ask;
+use crate::reading::{Ask, collect};
 use crate::row::CustomerRow;
 use crate::sql::Sql;
 
@@ -33,10 +34,10 @@ impl Ask for Asked<'_> {
         query.unique().typed::<Text>().load(self.conn)
     }
 
-    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {
+    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
         // A plan that was made for any value is a bad one for most.
-        let rows: Vec<CustomerRow> = from.unique().select::<CustomerRow, Pg>().load(self.conn)?;
-        rows.into_iter().map(Customer::try_from).collect()
+        let query = CustomerRow::select::<Pg>(from.unique());
+        collect(query.load_iter::<_, DefaultLoadingMode>(self.conn)?, at_most)
     }
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {

@@ -12,12 +12,13 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::BigInt;
 
 use super::ids::Ids;
+use super::reads::Asked;
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::{Abort, unavailable};
-use crate::queries;
 use crate::row::{CustomerRow, NewHistoryRow};
 use crate::schema::customer_history;
 use crate::sql::{Bind, Sql, assignments};
+use crate::{erasing, queries};
 
 /// A request waits so long for another that is under way with the same idempotency key.
 const TWIN_PATIENCE: Duration = Duration::from_secs(3);
@@ -66,7 +67,13 @@ impl Writing {
         if let Some(customer) = self.done_already(conn)? {
             return Ok(customer);
         }
-        for _ in 0..OPTIMISTIC_ATTEMPTS {
+        // What is kept as the answer to a key is made of the customer as it is read: whoever erases the
+        // customer meanwhile has to find it, and so waits.
+        let attempts = match self.write.idempotency {
+            Some(_) => 0,
+            None => OPTIMISTIC_ATTEMPTS,
+        };
+        for _ in 0..attempts {
             let stored = queries::customer(id.get())
                 .select(CustomerRow::as_select())
                 .get_result(conn)
@@ -83,6 +90,28 @@ impl Writing {
                 .optional()?;
             let changed = self.change_stored(conn, stored, change)?;
             changed.ok_or(Abort::Failed(Error::NotFound))
+        })
+    }
+
+    /// And whether there was anything to erase.
+    pub fn erase(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<(Customer, bool)> {
+        if let Some(customer) = self.done_already(conn)? {
+            return Ok((customer, true));
+        }
+        conn.transaction(|conn| {
+            let stored: CustomerRow = queries::customer(id.get())
+                .select(CustomerRow::as_select())
+                .for_update()
+                .get_result(conn)
+                .optional()?
+                .ok_or(Abort::Refused(WriteError::NotFound))?;
+            if erasing::is_erased(&mut Asked { conn, has_search_index: false }, id)? {
+                return Ok((Customer::try_from(stored)?, false));
+            }
+            let erased = self.change_stored(conn, Some(stored), &Change::Erase)?;
+            erasing::forget(&mut Asked { conn, has_search_index: false }, id)?;
+            let erased = erased.ok_or(Abort::Failed(Error::NotFound))?;
+            Ok((erased, true))
         })
     }
 

@@ -3,15 +3,22 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
 
 use customers_domain::{ATTRIBUTES, Attribute, Customer, CustomerAccount, NewCustomer, Value};
+use diesel::backend::Backend;
+use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
 use diesel::result::Error;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{corrupt, customer_id, timestamp};
 use crate::schema::customers;
-use crate::sql::Bind;
+use crate::sql::{Bind, Sql, Typed};
+
+type ColumnTypes<DB> = SqlTypeOf<<CustomerRow as Selectable<DB>>::SelectExpression>;
 
 /// Makes [`CustomerRow`] of the attributes that have a column of their own, under the names of their
 /// fields.
@@ -32,6 +39,23 @@ macro_rules! customer_row {
             created_at: i64,
             updated_at: i64,
             deleted_at: Option<i64>,
+        }
+
+        impl CustomerRow {
+            /// The query of rows that are described from `FROM` on. Its columns are written
+            /// beforehand: diesel would put them together at every list.
+            pub fn select<DB: Backend>(from: Sql) -> Typed<ColumnTypes<DB>>
+            where
+                Self: Selectable<DB>,
+            {
+                const COLUMNS: &str = concat!(
+                    "SELECT customers.id, customers.customer_account, customers.account_key, ",
+                    $( "customers.", stringify!($field), ", ", )+
+                    "customers.more, customers.created_at, customers.updated_at, ",
+                    "customers.deleted_at ",
+                );
+                Sql::new(COLUMNS).append(from).typed()
+            }
         }
 
         /// The fields of the attributes that have a column.
@@ -66,7 +90,7 @@ macro_rules! customer_row {
                     updated_at,
                     deleted_at,
                 } = row;
-                let account = CustomerAccount::new(&customer_account)
+                let account = CustomerAccount::try_from(customer_account)
                     .map_err(|rule| corrupt(format!("the account of customer {id} {rule}")))?;
                 let new = NewCustomer { $( $field, )+ ..NewCustomer::default() };
                 let mut customer =
@@ -199,13 +223,43 @@ fn members(more: &str) -> Result<Members<'_>, Error> {
 }
 
 fn set_more(customer: &mut Customer, more: &str) -> Result<(), Error> {
-    for (name, value) in members(more)? {
-        // A newer version may know it.
-        if let Some(attribute) = Attribute::named(&name) {
-            attribute.set(customer, super::value(value)?).map_err(corrupt)?;
-        }
+    if more == "{}" {
+        return Ok(());
     }
-    Ok(())
+    let mut json = serde_json::Deserializer::from_str(more);
+    json.deserialize_map(More(customer)).map_err(corrupt)?;
+    json.end().map_err(corrupt)
+}
+
+/// The name of a member, borrowed where it can be.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Sets the attributes of a customer while they are read.
+struct More<'a>(&'a mut Customer);
+
+impl<'de> Visitor<'de> for More<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("attributes")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = members.next_key()? {
+            match Attribute::named(&name) {
+                Some(attribute) => {
+                    let value = members.next_value::<Value<'de>>()?;
+                    attribute.set(self.0, value).map_err(A::Error::custom)?;
+                }
+                // A newer version may know it.
+                None => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use customers_domain::history::{Action, Change, HistoryEntry};
 use customers_domain::{Customer, Value, Write};
 use diesel::prelude::*;
 use diesel::result::Error;
+use indexmap::IndexMap;
+use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{corrupt, timestamp, value};
+use super::{corrupt, timestamp};
 use crate::schema::customer_history;
 
 /// A row of `customer_history`, to be written.
@@ -39,6 +41,28 @@ impl NewHistoryRow {
             changes: serde_json::Value::Object(changes).to_string(),
         }
     }
+
+    /// The row that tells what was changed, but no values.
+    pub fn without_values(self) -> Result<Self, Error> {
+        Ok(Self { changes: without_values(&self.changes)?, ..self })
+    }
+}
+
+/// The changes in a row, of which only the names are left.
+pub(crate) fn without_values(changes: &str) -> Result<String, Error> {
+    let mut changes: Map<String, serde_json::Value> =
+        serde_json::from_str(changes).map_err(corrupt)?;
+    changes.values_mut().for_each(|change| *change = json!({ "from": null, "to": null }));
+    Ok(serde_json::Value::Object(changes).to_string())
+}
+
+/// A change as it is stored, behind the name of what is changed.
+#[derive(Deserialize)]
+struct Sides<'a> {
+    #[serde(borrow)]
+    from: Value<'a>,
+    #[serde(borrow)]
+    to: Value<'a>,
 }
 
 /// A row of `customer_history`, to be read.
@@ -58,14 +82,12 @@ impl TryFrom<HistoryRow> for HistoryEntry {
 
     fn try_from(row: HistoryRow) -> Result<Self, Self::Error> {
         let HistoryRow { id, at, actor, action, request_id, changes } = row;
-        let changes: Map<String, serde_json::Value> =
+        let changes: IndexMap<String, Sides<'_>> =
             serde_json::from_str(&changes).map_err(corrupt)?;
-        let change = |(name, mut change): (String, serde_json::Value)| {
-            let mut side = |side: &str| -> Result<Value<'static>, Error> {
-                value(change.get_mut(side).map(serde_json::Value::take).unwrap_or_default())
-            };
-            let (from, to) = (side("from")?, side("to")?);
-            Ok(Change { name, from, to })
+        let change = |(name, Sides { from, to }): (String, Sides<'_>)| Change {
+            name,
+            from: from.into_owned(),
+            to: to.into_owned(),
         };
         Ok(Self {
             id,
@@ -73,7 +95,7 @@ impl TryFrom<HistoryRow> for HistoryEntry {
             actor,
             action: action.parse::<Action>().map_err(corrupt)?,
             request_id,
-            changes: changes.into_iter().map(change).collect::<Result<_, Error>>()?,
+            changes: changes.into_iter().map(change).collect(),
         })
     }
 }

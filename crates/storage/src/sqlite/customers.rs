@@ -10,9 +10,9 @@ use customers_domain::{
 };
 use diesel::prelude::*;
 
-use super::SqliteStore;
 use super::reads::is_bounded;
 use super::writes::Writing;
+use super::{SqliteStore, scrubbing};
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
 use crate::row::{CustomerRow, HistoryRow, at_most_one};
@@ -91,6 +91,20 @@ impl CustomerRepository for SqliteStore {
 
     async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError> {
         self.make(write, move |writing| writing.restore(id)).await
+    }
+
+    async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
+        let erased = self.make(write, move |writing| writing.erase(id)).await?;
+        let file = self.file.clone();
+        let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(&file)).await;
+        let scrubbed = scrubbed.map_err(|panic| RepositoryError::Internal(panic.into()))?;
+        scrubbed.map_err(|reason| {
+            unavailable(format!(
+                "customer {id} is erased, but the file still holds what it was, because {reason}; \
+                 erase it again"
+            ))
+        })?;
+        Ok(erased)
     }
 
     async fn list(

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::{from_sqlite, unavailable};
 use crate::listing::Dialect;
-use crate::reading::Ask;
+use crate::reading::{Ask, collect};
 use crate::row::CustomerRow;
 use crate::sql::Sql;
 use crate::statistics::PoolStatistics;
@@ -101,9 +101,8 @@ impl Ask for SqliteConnection {
         query.typed::<Text>().load(self)
     }
 
-    fn customers(&mut self, from: Sql) -> QueryResult<Vec<Customer>> {
-        let rows: Vec<CustomerRow> = from.select::<CustomerRow, Sqlite>().load(self)?;
-        rows.into_iter().map(Customer::try_from).collect()
+    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
+        collect(CustomerRow::select::<Sqlite>(from).load_iter(self)?, at_most)
     }
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {

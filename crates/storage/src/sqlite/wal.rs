@@ -70,7 +70,7 @@ pub(super) fn length(path: &Path) -> u64 {
 
 /// Copies all of the log into the database and cuts it to nothing; false where readers were in the
 /// way to the end.
-fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+pub(super) fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Checkpoint {
         #[diesel(sql_type = Integer)]

@@ -10,12 +10,12 @@ use diesel::sqlite::SqliteConnection;
 use super::deferred::{Deferred, Totals};
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::Abort;
-use crate::queries;
 use crate::row::{CustomerRow, customer_id};
 use crate::schema::{
     customer_history, customer_keys, customer_phones, customers, idempotency_keys,
 };
 use crate::sql::{Sql, assignments};
+use crate::{erasing, queries};
 
 diesel::table! {
     /// SQLite's own note of the last id of each AUTOINCREMENT table.
@@ -53,6 +53,19 @@ impl Writing<'_> {
 
     pub fn restore(&mut self, id: CustomerId) -> Outcome<Written> {
         self.once(|this| this.change(id, &Change::Restore))
+    }
+
+    /// And whether there was anything to erase.
+    pub fn erase(&mut self, id: CustomerId) -> Outcome<(Customer, bool)> {
+        if erasing::is_erased(self.conn, id)? {
+            let stored: CustomerRow = queries::customer(id.get())
+                .select(CustomerRow::as_select())
+                .get_result(self.conn)?;
+            return Ok((Customer::try_from(stored)?, false));
+        }
+        let erased = self.change(id, &Change::Erase)?;
+        erasing::forget(self.conn, id)?;
+        Ok((erased, true))
     }
 
     pub fn upsert(

@@ -74,7 +74,9 @@ impl TestDatabase {
                 let path = self.path();
                 let mut conn = SqliteConnection::establish(path.to_str().expect("a UTF-8 path"))
                     .expect("a connection to the file");
-                conn.batch_execute("PRAGMA busy_timeout = 10000").expect("a busy timeout");
+                // Like the service, it leaves nothing in the file of what it replaces.
+                conn.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA secure_delete = ON")
+                    .expect("settings of the connection");
                 Connection::Sqlite(conn)
             }
             _ => Connection::Postgres(

@@ -39,8 +39,15 @@ impl Home {
 
     /// The program, without arguments yet.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_customers"));
+        self.command_under(&[])
+    }
+
+    /// The program, run by another that takes it as its last argument.
+    fn command_under(&self, runner: &[&str]) -> Command {
+        let mut words = runner.iter().copied().chain([env!("CARGO_BIN_EXE_customers")]);
+        let mut command = Command::new(words.next().expect("the program"));
         command
+            .args(words)
             .env_clear()
             .env("DATABASE_URL", self.database.url())
             .current_dir(self.folder())
@@ -86,7 +93,22 @@ impl Home {
 
     /// Starts a server on a free port and waits until it listens.
     pub fn serve(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
-        let mut command = self.command();
+        self.serve_under(&[], arguments, variables)
+    }
+
+    /// The same, under limits of open files: one that it may raise, and the one that it may raise it to.
+    pub fn serve_with_files(&self, soft: u32, hard: u32, arguments: &[&str]) -> Program {
+        let limits = format!("--nofile={soft}:{hard}");
+        self.serve_under(&["/usr/bin/prlimit", &limits], arguments, &[])
+    }
+
+    fn serve_under(
+        &self,
+        runner: &[&str],
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Program {
+        let mut command = self.command_under(runner);
         command.arg("serve").args(arguments).env("BIND", "127.0.0.1:0");
         command.envs(variables.iter().copied());
         let program = Program::start(&mut command);

@@ -1,0 +1,140 @@
+//! Clients that are slow, that never read, or that are too many.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Home, PATIENCE, TestServer};
+
+cases! {
+    both: [
+        a_body_that_takes_too_long_is_given_up,
+        ten_thousand_idle_connections_keep_nobody_out,
+        a_crowd_leaves_the_database_its_files,
+        who_never_reads_is_not_listened_to,
+    ]
+}
+
+/// Raises the limit of files that the tests themselves may have open.
+fn open_many_files(files: u32) {
+    let process = std::process::id().to_string();
+    let limit = format!("--nofile={files}:");
+    let raised = Command::new("prlimit").args(["--pid", &process, &limit]).output();
+    let raised = raised.expect("prlimit, of util-linux");
+    let error = String::from_utf8_lossy(&raised.stderr);
+    assert!(raised.status.success(), "this takes {files} open files (ulimit -Hn): {error}");
+}
+
+fn head(server: &TestServer, line: &str, headers: &str) -> String {
+    let token = server.token();
+    format!("{line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n")
+}
+
+/// A connection that has been answered once, and is kept.
+fn idle(server: &TestServer) -> TcpStream {
+    let mut stream = TcpStream::connect(server.program.address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    ask(server, &mut stream);
+    stream
+}
+
+/// Asks for what needs no database, and waits for the answer.
+fn ask(server: &TestServer, stream: &mut TcpStream) {
+    let request = head(server, "GET /health/live", "");
+    stream.write_all(request.as_bytes()).expect("a connection that is open");
+    let mut answer = [0; 4096];
+    let length = stream.read(&mut answer).expect("an answer");
+    assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{}", answer[..length].escape_ascii());
+}
+
+async fn a_body_that_takes_too_long_is_given_up(server: TestServer) {
+    let mut stream = TcpStream::connect(server.program.address()).expect("a connection");
+    let headers = "Content-Type: application/json\r\nContent-Length: 1000\r\n";
+    let head = head(&server, "POST /api/v1/customers", headers);
+    stream.write_all(head.as_bytes()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a time limit");
+    // One byte after the other, so that it is never idle.
+    let (start, mut answer) = (Instant::now(), [0; 4096]);
+    let length = loop {
+        assert!(start.elapsed() < PATIENCE, "still waiting for the body");
+        stream.write_all(b" ").expect("a connection that is open");
+        match stream.read(&mut answer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => break read.expect("an answer"),
+        }
+    };
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("took longer than 30 seconds"), "{answer}");
+    assert!(start.elapsed() > Duration::from_secs(29), "after {:?}", start.elapsed());
+}
+
+async fn ten_thousand_idle_connections_keep_nobody_out(home: Home) {
+    const CROWD: usize = 10_000;
+    open_many_files(16_000);
+    // Of which a shell or systemd gives a program 1,024 unless it asks for more.
+    let server = TestServer::start_with_files(home, 1024, 16_000);
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| idle(&server)).collect();
+    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
+    server.get(&format!("/api/v1/customers/{id}")).await.expect(200);
+    // They are all still there.
+    for stream in crowd.iter_mut().step_by(100) {
+        ask(&server, stream);
+    }
+    let memory = server.program.peak_memory();
+    assert!(memory < 400, "{memory} MiB for {CROWD} connections");
+}
+
+async fn a_crowd_leaves_the_database_its_files(home: Home) {
+    open_many_files(16_000);
+    let server = TestServer::start_with_files(home, 300, 300);
+    // More than it takes; those beyond wait where the system keeps them.
+    let address = server.program.address();
+    let mut first = idle(&server);
+    let crowd: Vec<_> =
+        (0..400).map(|_| TcpStream::connect(address).expect("a connection")).collect();
+    // Taken one by one, before this connection is heard again.
+    ask(&server, &mut first);
+    let files = std::fs::read_dir(format!("/proc/{}/fd", server.program.id()));
+    let files = files.expect("a running process").count();
+    assert!(files < 200, "{files} of 300 files are open");
+    let body = json!({ "name": "A" }).to_string();
+    let headers = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n",
+        body.len()
+    );
+    let create = head(&server, "POST /api/v1/customers", &headers) + &body;
+    first.write_all(create.as_bytes()).expect("a connection that is open");
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    // Who leaves makes room for others.
+    drop(crowd);
+    server.create(&json!({ "name": "B" })).await;
+}
+
+async fn who_never_reads_is_not_listened_to(server: TestServer) {
+    for number in 0..200 {
+        server.create(&json!({ "name": number.to_string(), "comment": "x".repeat(5_000) })).await;
+    }
+    let before = server.program.peak_memory();
+    let mut stream = TcpStream::connect(server.program.address()).expect("a connection");
+    stream.set_write_timeout(Some(Duration::from_secs(2))).expect("a time limit");
+    // A megabyte is answered to each.
+    let request = head(&server, "GET /api/v1/customers?per_page=200", "");
+    let mut sent = 0;
+    let stopped = loop {
+        match stream.write(request.as_bytes()) {
+            Ok(length) => sent += length,
+            Err(error) => break error.kind(),
+        }
+        assert!(sent < 64 << 20, "it reads on while nobody reads its answers");
+    };
+    assert_eq!(stopped, ErrorKind::WouldBlock);
+    server.get("/api/v1/customers/1").await.expect(200);
+    let memory = server.program.peak_memory();
+    assert!(memory < before + 64, "{before} MiB before, {memory} after");
+}
