@@ -212,40 +212,40 @@ fn attributes_and_rules() {
 #[test]
 fn history_and_writes() {
     have! {
-           Action::ALL => [Action; 5];
-           Action::as_str => fn(Action) -> &'static str;
-           |it| match it {
-               Action::Created | Action::Updated | Action::Deleted | Action::Restored => (),
+        Action::ALL => [Action; 5];
+        Action::as_str => fn(Action) -> &'static str;
+        |it| match it {
+            Action::Created | Action::Updated | Action::Deleted | Action::Restored => (),
             Action::Erased => (),
-           } => fn(Action);
-           |Change { name, from, to }| (name, from, to)
-               => fn(Change) -> (String, Value<'static>, Value<'static>);
-           |HistoryEntry { id, at, actor, action, request_id, changes }| {
-               (id, at, actor, action, request_id, changes)
-           } => fn(HistoryEntry) -> (i64, Timestamp, String, Action, String, Vec<Change>);
-           |Write { actor, request_id, precondition, idempotency }| {
-               (actor, request_id, precondition, idempotency)
-           } => fn(Write) -> (String, String, Option<Precondition>, Option<Idempotency>);
-           Precondition::holds => fn(&Precondition, Option<&Customer>) -> bool;
-           |test| Precondition::new(test) => fn(fn(Option<&Customer>) -> bool) -> Precondition;
-           Idempotency::KEPT_FOR => Duration;
-           |Idempotency { key, fingerprint, answer }| (key, fingerprint, answer)
-               => fn(Idempotency) -> ([u8; 32], [u8; 32], Answer);
-           |written| match written {
-               Written::Now(customer) => Ok(customer),
-               Written::Before(answer) => Err(answer),
-           } => fn(Written) -> Result<Box<Customer>, Vec<u8>>;
-           |error| match error {
-               WriteError::NotFound | WriteError::PreconditionFailed => None,
-               WriteError::KeyReused | WriteError::KeyInProgress => None,
-               WriteError::Incomplete(Violations { .. }) => None,
-               WriteError::AccountTaken { id, deleted } => Some((id, deleted)),
-               WriteError::Repository(RepositoryError::Unavailable(_)) => None,
-               WriteError::Repository(RepositoryError::Internal(_)) => None,
-           } => fn(WriteError) -> Option<(CustomerId, bool)>;
-           RepositoryError::Unavailable => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
-           RepositoryError::Internal => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
-       }
+        } => fn(Action);
+        |Change { name, from, to }| (name, from, to)
+            => fn(Change) -> (String, Value<'static>, Value<'static>);
+        |HistoryEntry { id, at, actor, action, request_id, changes }| {
+            (id, at, actor, action, request_id, changes)
+        } => fn(HistoryEntry) -> (i64, Timestamp, String, Action, String, Vec<Change>);
+        |Write { actor, request_id, precondition, idempotency }| {
+            (actor, request_id, precondition, idempotency)
+        } => fn(Write) -> (String, String, Option<Precondition>, Option<Idempotency>);
+        Precondition::holds => fn(&Precondition, Option<&Customer>) -> bool;
+        |test| Precondition::new(test) => fn(fn(Option<&Customer>) -> bool) -> Precondition;
+        Idempotency::KEPT_FOR => Duration;
+        |Idempotency { key, fingerprint, answer }| (key, fingerprint, answer)
+            => fn(Idempotency) -> ([u8; 32], [u8; 32], Answer);
+        |written| match written {
+            Written::Now(customer) => Ok(customer),
+            Written::Before(answer) => Err(answer),
+        } => fn(Written) -> Result<Box<Customer>, Vec<u8>>;
+        |error| match error {
+            WriteError::NotFound | WriteError::PreconditionFailed => None,
+            WriteError::KeyReused | WriteError::KeyInProgress => None,
+            WriteError::Incomplete(Violations { .. }) => None,
+            WriteError::AccountTaken { id, deleted } => Some((id, deleted)),
+            WriteError::Repository(RepositoryError::Unavailable(_)) => None,
+            WriteError::Repository(RepositoryError::Internal(_)) => None,
+        } => fn(WriteError) -> Option<(CustomerId, bool)>;
+        RepositoryError::Unavailable => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
+        RepositoryError::Internal => fn(Box<dyn Error + Send + Sync>) -> RepositoryError;
+    }
     are! {
         Action => (Copy + Debug + Eq + FromStr<Err = UnknownAction>);
         UnknownAction => (Copy + Debug + Eq + Error);
