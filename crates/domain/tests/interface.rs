@@ -96,9 +96,10 @@ fn customers_and_their_accounts() {
         NewCustomer::into_customer
             => fn(NewCustomer, CustomerId, CustomerAccount, Timestamp) -> Customer;
         |given| NewCustomer::from_values(given) => fn(Vec<Given>) -> Result<NewCustomer, Violations>;
-        Customer::erased => fn(&Customer) -> Customer;
-        |customer, see| customer.for_each_value(see) => fn(&Customer, fn(Value<'_>));
         Customer::changes_since => fn(&Customer, Option<&Customer>) -> Vec<Change>;
+        Customer::erased => fn(&Customer) -> Customer;
+        ERASED_NAME => &'static str;
+        |it, see| it.for_each_value(see) => for<'a> fn(&'a Customer, fn(Value<'a>));
         Customer::searched_text => fn(&Customer) -> String;
         Customer::phone_digits => fn(&Customer) -> Vec<PhoneDigits>;
         CustomerId::MIN => CustomerId;
@@ -131,7 +132,6 @@ fn customers_and_their_accounts() {
         fold => fn(&str) -> String;
         trim => fn(&str) -> &str;
         FOLD_VERSION => i32;
-        ERASED_NAME => &'static str;
         Timestamp::now => fn() -> Timestamp;
         Timestamp::from_micros => fn(i64) -> Option<Timestamp>;
         Timestamp::as_micros => fn(Timestamp) -> i64;
@@ -215,8 +215,8 @@ fn history_and_writes() {
         Action::ALL => [Action; 5];
         Action::as_str => fn(Action) -> &'static str;
         |it| match it {
-            Action::Created | Action::Updated | Action::Deleted => (),
-            Action::Restored | Action::Erased => (),
+            Action::Created | Action::Updated | Action::Deleted | Action::Restored => (),
+            Action::Erased => (),
         } => fn(Action);
         |Change { name, from, to }| (name, from, to)
             => fn(Change) -> (String, Value<'static>, Value<'static>);
@@ -545,6 +545,9 @@ fn what_is_written_and_read_with_serde() {
         NewCustomer, Customer, CustomerId, CustomerAccount => (Serialize + DeserializeOwned);
         Timestamp, Action, SortValue => (Serialize + DeserializeOwned);
         Value<'static> => (Serialize);
+    }
+    have! {
+        |text| serde_json::from_str(text).ok() => for<'a> fn(&'a str) -> Option<Value<'a>>;
     }
 }
 

@@ -54,8 +54,8 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         observer,
         settings.api(),
     );
-    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let served = api.clone();
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let server = HttpServer::new(move || customers_api::app(&served))
         .workers(workers)
         .max_connections(connections::per_worker(workers))
