@@ -7,7 +7,7 @@ limit and the service take turns, and the median is printed with the lowest and 
 
     BENCH_ROWS=10000,1000000       how many customers there are, in the databases that are measured
     BENCH_ONLY=sqlite,endpoints    only these databases (sqlite, postgres) and parts (start, reads,
-                                   writes, endpoints)
+                                   writes, endpoints, import)
     BENCH_SECONDS=3                how long each measurement takes
     BENCH_ROUNDS=3                 how many there are of each
 """
@@ -21,6 +21,7 @@ import time
 
 from databases import Postgres, Sqlite, filled
 from endpoints import measure_endpoints
+from imports import measure_imports
 from machine import BINARY, ROUNDS, SECONDS, WORK, Service
 from postgres import postgres_loads
 from reads import sqlite_reads
@@ -28,8 +29,10 @@ from table import Table, say
 from writes import creates, sqlite_writes
 
 ROWS = [int(rows) for rows in os.environ.get("BENCH_ROWS", "10000,100000,1000000").split(",")]
+# Of which an import takes a while that is long enough.
+MOST_IMPORTED = 200_000
 DATABASES = {"sqlite": Sqlite, "postgres": Postgres}
-PARTS = ["start", "reads", "writes", "endpoints"]
+PARTS = ["start", "reads", "writes", "endpoints", "import"]
 
 
 def chosen():
@@ -56,6 +59,11 @@ def start(table, services):
 def measure(table, name, parts):
     kind = DATABASES[name]
     table.heading(kind.name)
+    if "import" in parts:
+        say(f"{kind.name}: imports …")
+        measure_imports(table, name, min(max(ROWS), MOST_IMPORTED))
+    if not set(parts) - {"import"}:
+        return
     databases = {rows: filled(kind, rows, table) for rows in ROWS}
     large = databases[max(ROWS)]
     raw_file = WORK / "raw.db"
@@ -85,8 +93,9 @@ def measure(table, name, parts):
 
 
 def main():
-    if not shutil.which("wrk"):
-        sys.exit("make bench needs wrk; on Debian: apt-get install wrk")
+    if missing := [tool for tool in ("wrk", "sqlite3") if not shutil.which(tool)]:
+        missing = " ".join(missing)
+        sys.exit(f"make bench needs {missing}; on Debian: apt-get install {missing}")
     databases, parts = chosen()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)

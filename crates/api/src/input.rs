@@ -2,7 +2,6 @@
 
 mod body;
 mod credentials;
-pub(crate) mod lenient;
 #[cfg(test)]
 mod properties;
 
@@ -11,6 +10,7 @@ use std::borrow::Cow;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use customers_domain::lenient::{self, Sent};
 use customers_domain::{
     Attribute, CustomerAccount, CustomerChanges, CustomerId, Kind, NewCustomer, Rule, Value,
     Violations,
@@ -36,6 +36,19 @@ pub(crate) enum Raw {
     Composite,
     /// A file of a multipart body.
     File,
+}
+
+impl Raw {
+    /// The same for whoever reads it.
+    pub fn as_sent(&self) -> Sent<'_> {
+        match self {
+            Self::Null => Sent::Null,
+            Self::Boolean(boolean) => Sent::Boolean(*boolean),
+            Self::Number(number) => Sent::Number(number),
+            Self::Text(text) => Sent::Text(text),
+            Self::Composite | Self::File => Sent::Other,
+        }
+    }
 }
 
 /// The parameters of a request by name, each once: the last that was sent, of the body rather than
@@ -94,7 +107,7 @@ impl Input {
     pub fn changes_of(&self, id: Option<CustomerId>) -> Result<CustomerChanges, ApiError> {
         let mut given = self.read();
         if let (Some(id), Some(raw)) = (id, self.parameters.get("id"))
-            && !lenient::is_id_or_nothing(raw, id)
+            && !matches!(lenient::id(raw.as_sent()), Ok(sent) if sent.is_none_or(|it| it == id))
         {
             given.refuse("id", "must be the id in the path");
         }
@@ -135,7 +148,7 @@ impl Input {
             match (Attribute::named(name), raw) {
                 (_, Raw::File) => given.refuse(name, "must not be a file"),
                 (Some(attribute), raw) => {
-                    given.values.push((attribute, lenient::read(attribute.kind, raw)));
+                    given.values.push((attribute, lenient::read(attribute.kind, raw.as_sent())));
                 }
                 (None, _) if READ_ONLY.contains(&name.as_str()) => {}
                 (None, _) => unknown.push(name),

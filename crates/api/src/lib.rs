@@ -8,6 +8,7 @@ mod customers;
 mod docs;
 mod envelope;
 mod error;
+pub mod export;
 mod health;
 mod idempotency;
 mod input;

@@ -8,6 +8,7 @@ mod properties;
 mod url;
 
 use actix_web::HttpRequest;
+use customers_domain::lenient::is_integer;
 use customers_domain::selection::Page;
 use indexmap::IndexMap;
 
@@ -16,7 +17,6 @@ pub(crate) use page::NumberedPage;
 pub(crate) use url::ListUrl;
 
 use crate::error::ApiError;
-use crate::input::lenient::is_integer;
 use crate::input::{decode_pair, split_pairs};
 
 /// How many a page shows unless asked for otherwise.
@@ -80,7 +80,7 @@ impl ListQuery {
 
     /// Adds a filter of this name, up to its closing bracket. `name][]` and `name][0]` are one of
     /// several texts, as PHP and others write arrays.
-    fn filter(&mut self, name: &str, value: String) {
+    pub fn filter(&mut self, name: &str, value: String) {
         let name = name.strip_suffix(']').unwrap_or(name);
         match name.split_once("][") {
             Some((name, index)) if index.bytes().all(|b| b.is_ascii_digit()) => {

@@ -7,6 +7,8 @@ mod customer;
 mod erasure;
 mod fold;
 pub mod history;
+pub mod import;
+pub mod lenient;
 mod name;
 pub mod password;
 mod phone;

@@ -34,6 +34,8 @@ pub enum Rule {
     FormatCharacter,
     /// The text is not one or more e-mail addresses.
     Emails,
+    /// The value is no moment in time.
+    Time,
     /// The text is `.` or `..`, which clients and proxies resolve away in a URL.
     DotSegment,
 }
@@ -51,6 +53,7 @@ impl Rule {
             Self::ControlCharacter => "control_character",
             Self::FormatCharacter => "format_character",
             Self::Emails => "email",
+            Self::Time => "time",
             Self::DotSegment => "dot_segment",
         }
     }
@@ -69,6 +72,7 @@ impl fmt::Display for Rule {
             Self::ControlCharacter => f.write_str("must not contain control characters"),
             Self::FormatCharacter => f.write_str("must not contain invisible characters"),
             Self::Emails => f.write_str("must be a valid email address"),
+            Self::Time => f.write_str("must be a date or a time such as 2026-08-04T10:42:27Z"),
             Self::DotSegment => f.write_str("must not be \".\" or \"..\""),
         }
     }

@@ -25,6 +25,17 @@ impl Timestamp {
         jiff::Timestamp::from_microsecond(micros).ok().map(Self)
     }
 
+    /// Midnight in UTC of a date such as `2026-08-04`; `None` where it is written in another way, or
+    /// there is no such day.
+    pub fn of_date(text: &str) -> Option<Self> {
+        let is_date = text.len() == 10
+            && text.bytes().enumerate().all(|(at, b)| match at {
+                4 | 7 => b == b'-',
+                _ => b.is_ascii_digit(),
+            });
+        is_date.then(|| format!("{text}T00:00:00Z").parse().ok())?
+    }
+
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub fn as_micros(self) -> i64 {
         self.0.as_microsecond()

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use customers_domain::import::OnConflict;
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
 use customers_domain::{CustomerId, Name};
+use customers_storage::ImportMode;
 
 use crate::config::{Database, Logging, Serve};
 use crate::duration::duration;
+use crate::import::Format;
 
 /// A registry of customers, over HTTP.
 ///
@@ -47,6 +50,22 @@ pub enum Command {
     /// Make, list and disable the users who log in with e-mail and password.
     #[command(subcommand)]
     User(UserCommand),
+    /// Bring in customers from a CSV, NDJSON, JSON, XLSX or ODS file, beside running servers.
+    ///
+    /// The first row of a table names its columns: as the API names the attributes, or as spreadsheets
+    /// do ("Compte client", "Raison sociale", …), in any case and accents. Beside attributes, a column
+    /// may be id, created_at, updated_at or deleted_at. A customer is known by its id, or else by its
+    /// account: what is there already is left alone, so that the same file can be imported again, to go
+    /// on after SIGINT for example. Rows with mistakes are told with line, column and field, and the
+    /// exit code is 1 then.
+    Import(ImportFrom),
+    /// Bring in customers from a running system that has the same list of customers.
+    ///
+    /// Its pages are asked for one after the other, by cursor where it knows that. Where it is too busy
+    /// or fails for a while it is asked again, later and later, as late as it says. What is there
+    /// already is passed over, as it is by `import`. Neither token nor password may be an argument,
+    /// which other users of the machine could see.
+    Pull(PullFrom),
     /// Copy an SQLite database into a new file, while servers use it.
     ///
     /// The copy holds what was answered before it began. How far it is gets told on stderr; SIGINT
@@ -57,6 +76,15 @@ pub enum Command {
         /// The new file.
         path: PathBuf,
     },
+    /// Write customers to a file or to stdout, as NDJSON, CSV or XLSX, while servers run.
+    ///
+    /// Sorted by id, all as they are at the moment of the start, whatever is written meanwhile. CSV and
+    /// XLSX have a column for each attribute, called as the API calls it, and id, created_at,
+    /// updated_at and deleted_at. Whatever a spreadsheet would take for a formula has an apostrophe in
+    /// front of it in CSV, unless --raw is given. A file gets its name when it is complete, and takes the
+    /// place of another one of that name. With --id, it is all that is kept of one customer: a JSON
+    /// document of the customer, deleted or not, and its history.
+    Export(ExportTo),
     /// Take all that is known of a customer, deleted or not, from the registry. It cannot be undone.
     ///
     /// The name becomes "(erased)", every other attribute but id and account what it is by default.
@@ -82,6 +110,53 @@ pub enum Command {
         #[arg(long)]
         client: bool,
     },
+}
+
+#[derive(Args)]
+pub struct ExportTo {
+    /// The file; `-` is stdout. [default: stdout]
+    pub path: Option<PathBuf>,
+    /// How it is written. [default: by the name of the file, or ndjson on stdout]
+    #[arg(long)]
+    pub format: Option<ExportFormat>,
+    /// Only customers that a filter of the list lets pass: `--filter mainAddressCity=Paris,Lyon` is
+    /// `filter[mainAddressCity]=Paris,Lyon` there. All filters must let a customer pass.
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = filter)]
+    pub filters: Vec<(String, String)>,
+    /// Deleted customers, too, or only them. [default: without them]
+    #[arg(long, value_name = "WHICH")]
+    pub trashed: Option<Deleted>,
+    /// Write text into CSV as it is, also what a spreadsheet takes for a formula.
+    #[arg(long)]
+    pub raw: bool,
+    /// The customer of this number alone, deleted or not, with its history.
+    #[arg(
+        long,
+        value_name = "ID",
+        value_parser = customer_id,
+        conflicts_with_all = ["format", "filters", "trashed", "raw"],
+    )]
+    pub id: Option<CustomerId>,
+}
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A JSON object on each line, as the API answers it.
+    Ndjson,
+    /// UTF-8, separated by commas, with a row of names first.
+    Csv,
+    /// A spreadsheet, of up to 1,048,575 customers.
+    Xlsx,
+}
+
+/// Which deleted customers are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deleted {
+    /// Beside those that are not.
+    With,
+    /// Without those that are not.
+    Only,
 }
 
 #[derive(Subcommand)]
@@ -127,6 +202,117 @@ pub enum UserCommand {
 }
 
 #[derive(Args)]
+pub struct ImportFrom {
+    /// The file; `-` is stdin.
+    pub file: PathBuf,
+    /// How it is written. [default: by its name or its beginning]
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// What stands between the values of CSV: one character, or `tab`. [default: found out]
+    #[arg(long, value_parser = separator)]
+    pub separator: Option<u8>,
+    /// The sheet of a spreadsheet. [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// Begin with the row of this line, and pass over those before it.
+    #[arg(long, value_name = "LINE", default_value_t = 0, hide_default_value = true)]
+    pub start_at: u64,
+    #[command(flatten)]
+    pub how: Intake,
+}
+
+#[derive(Args)]
+pub struct PullFrom {
+    /// Where that system is reached, such as `https://crm.example`.
+    pub url: String,
+    /// A file that holds a token for it. [default: the variable PULL_TOKEN]
+    #[arg(long, value_name = "FILE", conflicts_with = "email")]
+    pub token_file: Option<PathBuf>,
+    /// Log in there with this address and a password instead.
+    #[arg(long)]
+    pub email: Option<String>,
+    /// A file that holds the password. [default: the variable PULL_PASSWORD]
+    #[arg(long, value_name = "FILE", requires = "email")]
+    pub password_file: Option<PathBuf>,
+    /// How many customers are asked for at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub per_page: u16,
+    /// Ask for deleted customers, too: with `filter[trashed]=with`, which takes the scope `write`.
+    #[arg(long)]
+    pub with_deleted: bool,
+    /// Keep in this file how far it is, and go on from there where it exists.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "all_or_nothing"])]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: Intake,
+}
+
+/// How customers are taken in that come from elsewhere.
+#[derive(Args)]
+pub struct Intake {
+    /// What a column or a member holds that has another name.
+    #[arg(long, value_name = "COLUMN=ATTRIBUTE", value_parser = mapping)]
+    pub map: Vec<(String, String)>,
+    /// What is done where a customer of that id or account is there already, and differs.
+    #[arg(long, value_name = "HOW", default_value = "fail")]
+    pub on_conflict: ConflictRule,
+    /// Write nothing, and tell what would become of each row.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep nothing unless every row can be kept. On SQLite nobody else writes meanwhile.
+    #[arg(long)]
+    pub all_or_nothing: bool,
+    /// Tell what is wrong in this file, made anew, instead of on stderr: CSV by its name, or else NDJSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl Intake {
+    /// How it is kept.
+    pub fn mode(&self) -> ImportMode {
+        match (self.dry_run, self.all_or_nothing) {
+            (true, _) => ImportMode::DryRun,
+            (false, true) => ImportMode::AllOrNothing,
+            (false, false) => ImportMode::Batches,
+        }
+    }
+}
+
+/// What is done where a customer is there already, and differs.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ConflictRule {
+    /// The row is refused.
+    Fail,
+    /// The customer is left as it is.
+    Skip,
+    /// The customer is changed; columns that are not there stay as they are.
+    Update,
+}
+
+impl From<ConflictRule> for OnConflict {
+    fn from(rule: ConflictRule) -> Self {
+        match rule {
+            ConflictRule::Fail => Self::Fail,
+            ConflictRule::Skip => Self::Skip,
+            ConflictRule::Update => Self::Update,
+        }
+    }
+}
+
+fn mapping(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').ok_or("name a column and an attribute: \"Client=name\"")?;
+    Ok((parts.0.to_owned(), parts.1.trim().to_owned()))
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(*byte),
+        _ => Err("give one character, such as ; or tab".into()),
+    }
+}
+
+#[derive(Args)]
 pub struct NewUser {
     /// The address that the user logs in with, in whatever case.
     #[arg(long)]
@@ -159,6 +345,11 @@ pub struct NewToken {
     /// After how long it is refused, such as 12h, 90d or 52w; never, unless said.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub expires_in: Option<Duration>,
+}
+
+fn filter(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or("write a name and a value, such as type=SAS")?;
+    Ok((parts.0.trim().to_owned(), parts.1.to_owned()))
 }
 
 fn customer_id(text: &str) -> Result<CustomerId, String> {

@@ -50,7 +50,7 @@ async fn find(store: &Store, id: CustomerId) -> Result<Customer, Failure> {
     found.map_err(Failure::other)?.customers.pop().ok_or_else(|| unknown(id))
 }
 
-fn unknown(id: CustomerId) -> Failure {
+pub fn unknown(id: CustomerId) -> Failure {
     Failure::other(format!(
         "there is no customer {id}; an id is the number that the API answers as `id`, not an account"
     ))

@@ -7,8 +7,13 @@ mod config;
 mod connections;
 mod duration;
 mod erase;
+mod export;
+mod formula;
+mod import;
+mod intake;
 mod logging;
 mod metrics;
+mod pull;
 mod serve;
 mod signals;
 mod sweeping;
@@ -47,8 +52,10 @@ enum Failure {
         "cannot listen on {address}: {source}; choose another address with --metrics-bind or METRICS_BIND"
     )]
     BindMetrics { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{0}")]
+    Usage(String),
     #[error("{}", causes(.0.as_ref()))]
-    Other(Box<dyn std::error::Error>),
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// An error and what it came of, each once: some tell their cause themselves.
@@ -64,14 +71,16 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 impl Failure {
-    fn other(error: impl Into<Box<dyn std::error::Error>>) -> Self {
+    fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
     /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting(_) | Self::Tls(_) | Self::Unconfirmed => ExitCode::from(2),
+            Self::Setting(_) | Self::Tls(_) | Self::Usage(_) | Self::Unconfirmed => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -105,7 +114,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,
+        Command::Import(from) => import::run(&cli.database, from).await,
+        Command::Pull(from) => pull::run(&cli.database, from).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
+        Command::Export(to) => export::run(&cli.database, to).await,
         Command::Erase { id, yes } => erase::run(open(&cli.database)?, id, yes).await,
         Command::Openapi { client } => {
             let document =

@@ -18,6 +18,15 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// The change that has made one of the other, for whoever has made it already.
+    pub fn between(before: &Customer, after: &Customer) -> Self {
+        match (before.deleted_at, after.deleted_at) {
+            (None, Some(_)) => Self::Delete,
+            (Some(_), None) => Self::Restore,
+            _ => Self::Update(CustomerChanges::default()),
+        }
+    }
+
     fn action(&self) -> Action {
         match self {
             Self::Update(_) => Action::Updated,
@@ -73,6 +82,8 @@ pub(crate) struct Creation {
     pub keys: KeysRow,
     pub phones: Vec<String>,
     pub history: NewHistoryRow,
+    /// Whether it is not deleted, as it may be where it comes from elsewhere.
+    pub is_live: bool,
 }
 
 impl Creation {
@@ -82,6 +93,7 @@ impl Creation {
             keys: KeysRow::from(customer),
             phones: phones(customer),
             history: NewHistoryRow::new(Action::Created, None, customer, write),
+            is_live: customer.deleted_at.is_none(),
         }
     }
 }

@@ -14,8 +14,19 @@ use crate::sql::Sql;
 /// The index that rows of another version are found by.
 const STAYS: &str = "customer_keys_fold_version";
 
+/// Waits, in a transaction, until nobody else sets them aside or puts them back.
+pub(crate) fn lock(conn: &mut (impl Ask + ?Sized)) -> QueryResult<()> {
+    match conn.dialect() {
+        // Where nobody else writes.
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => {
+            conn.execute(Sql::new("SELECT id FROM customers_migration_lock FOR UPDATE"))
+        }
+    }
+}
+
 /// Whether they are set aside.
-pub(crate) fn are_set_aside(conn: &mut impl Ask) -> QueryResult<bool> {
+pub(crate) fn are_set_aside(conn: &mut (impl Ask + ?Sized)) -> QueryResult<bool> {
     let exists = match conn.dialect() {
         Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE name = 'customer_keys_indexes'",
         Dialect::Postgres => {
@@ -26,7 +37,7 @@ pub(crate) fn are_set_aside(conn: &mut impl Ask) -> QueryResult<bool> {
 }
 
 /// Sets them aside. To be run in a transaction, by one server at a time, as is putting them back.
-pub(crate) fn set_aside(conn: &mut impl Ask) -> QueryResult<()> {
+pub(crate) fn set_aside(conn: &mut (impl Ask + ?Sized)) -> QueryResult<()> {
     let definitions = match conn.dialect() {
         Dialect::Sqlite => {
             "SELECT name, sql FROM sqlite_master
@@ -48,7 +59,7 @@ pub(crate) fn set_aside(conn: &mut impl Ask) -> QueryResult<()> {
 }
 
 /// Makes one anew that is set aside, and tells whether there was one.
-pub(crate) fn put_one_back(conn: &mut impl Ask) -> QueryResult<bool> {
+pub(crate) fn put_one_back(conn: &mut (impl Ask + ?Sized)) -> QueryResult<bool> {
     if !are_set_aside(conn)? {
         return Ok(false);
     }

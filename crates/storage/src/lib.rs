@@ -7,6 +7,8 @@ mod change;
 mod check;
 mod erasing;
 mod error;
+mod export;
+mod import;
 mod indexes;
 mod listing;
 mod migrations;
@@ -32,6 +34,8 @@ use customers_domain::{AccountNumbering, CustomerRepository};
 pub use backup::{Backup, BackupError, Progress};
 pub use check::{Finding, Verdict, check};
 pub use error::OpenError;
+pub use export::Export;
+pub use import::{Import, ImportError, ImportMode, ImportOptions, Outcome};
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Secret};
 

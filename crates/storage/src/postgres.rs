@@ -5,6 +5,7 @@ mod check;
 mod connections;
 mod customers;
 mod ids;
+pub(crate) mod import;
 mod reads;
 mod replica;
 mod search_index;
@@ -18,6 +19,7 @@ use diesel::result::Error;
 use diesel::sql_types::Text;
 
 use crate::error::OpenError;
+use crate::reading::Ask;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 pub(crate) use check::check;
@@ -78,6 +80,20 @@ impl Instrumented for PostgresStore {
         pools.extend(self.replica.as_ref().map(Replica::statistics));
         Statistics { pools, writer: None }
     }
+}
+
+/// A connection of its own for a read that takes long, and whether there is an index of all that is
+/// searched.
+pub(crate) fn connect_for_reading(url: &str) -> Result<(PgConnection, bool), OpenError> {
+    let mut conn = connect(&connections::with_time_limits(url))?;
+    let has_search_index =
+        search_index::ensure(&mut conn).map_err(|error: Error| OpenError::Connect(error.into()))?;
+    Ok((conn, has_search_index))
+}
+
+/// A connection that can be asked for lists and searches.
+pub(crate) fn asked(conn: &mut PgConnection, has_search_index: bool) -> impl Ask {
+    Asked { conn, has_search_index }
 }
 
 fn connect(url: &str) -> Result<PgConnection, OpenError> {

@@ -28,6 +28,9 @@ pub(crate) trait Ask {
     /// The customers whose rows are described from `FROM` on, so many at most.
     fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>>;
 
+    /// The rows of customers that are described from `FROM` on.
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>>;
+
     /// Runs a statement that finds nothing.
     fn execute(&mut self, statement: Sql) -> QueryResult<()>;
 
@@ -61,11 +64,7 @@ pub(crate) fn list(
     let dialect = conn.dialect();
     let need = page.skip.saturating_add(page.take.into());
     let Routes { list, count } = routes(conn, &selection, order, need)?;
-    let total = match selection.filters.is_empty() {
-        true => conn.number(total(selection.trashed))?,
-        false => conn.number(listing::count(dialect, &selection, count).unique())?,
-    };
-    let total = u64::try_from(total).unwrap_or(0);
+    let total = how_many(conn, &selection, count)?;
     let customers = match page.skip < total {
         true => {
             let from = listing::page(dialect, &selection, order, list, page);
@@ -87,6 +86,44 @@ pub(crate) fn walk(
     let Routes { list, .. } = routes(conn, &selection, order, stretch.take.into())?;
     let from = listing::stretch(conn.dialect(), &selection, order, list, stretch);
     conn.customers(from, stretch.take as usize)
+}
+
+/// A walk along a whole list, from its beginning, in one transaction: how it is read is found out once.
+pub(crate) struct Walk {
+    selection: Selection,
+    order: Order,
+    route: Route,
+    stretch: Stretch,
+    is_over: bool,
+}
+
+impl Walk {
+    /// A walk that passes so many customers with each step; and how many it passes in all.
+    pub fn begin(
+        conn: &mut impl Ask,
+        selection: Selection,
+        order: Order,
+        take: u32,
+    ) -> QueryResult<(Self, u64)> {
+        let selection = resolved(conn, selection)?;
+        let Routes { list, count } = routes(conn, &selection, &order, take.into())?;
+        let total = how_many(conn, &selection, count)?;
+        let stretch = Stretch { from: None, backwards: false, take };
+        Ok((Self { selection, order, route: list, stretch, is_over: false }, total))
+    }
+
+    /// The next customers; none at the end.
+    pub fn next(&mut self, conn: &mut impl Ask) -> QueryResult<Vec<Customer>> {
+        if self.is_over {
+            return Ok(Vec::new());
+        }
+        let Self { selection, order, route, stretch, .. } = self;
+        let from = listing::stretch(conn.dialect(), selection, order, *route, stretch);
+        let customers = conn.customers(from, stretch.take as usize)?;
+        self.is_over = customers.len() < stretch.take as usize;
+        stretch.from = customers.last().map(|last| order.place_of(last));
+        Ok(customers)
+    }
 }
 
 /// The customers on a page of a search, and how many it has found.
@@ -112,6 +149,15 @@ fn resolved(conn: &mut impl Ask, mut selection: Selection) -> QueryResult<Select
         }
     }
     Ok(selection)
+}
+
+/// How many customers are in a selection, counted along this way.
+fn how_many(conn: &mut impl Ask, selection: &Selection, route: Route) -> QueryResult<u64> {
+    let total = match selection.filters.is_empty() {
+        true => conn.number(total(selection.trashed))?,
+        false => conn.number(listing::count(conn.dialect(), selection, route).unique())?,
+    };
+    Ok(u64::try_from(total).unwrap_or(0))
 }
 
 /// How many customers there are, by the count that is kept of them.

@@ -42,10 +42,8 @@ pub(crate) fn is_due(conn: &mut impl Ask) -> QueryResult<bool> {
 /// Makes the keys of the next customers anew whose keys are of an older version of folding. To be run in
 /// a transaction of its own.
 pub(crate) fn step(conn: &mut impl Ask) -> QueryResult<Step> {
-    if conn.dialect() == Dialect::Postgres {
-        // One server at a time.
-        conn.execute(Sql::new("SELECT id FROM customers_migration_lock FOR UPDATE"))?;
-    }
+    // One server at a time.
+    indexes::lock(conn)?;
     let old = count_old(conn)?;
     // Before any row is locked: whoever waits for one would be waited for.
     if old >= MANY && !indexes::are_set_aside(conn)? {

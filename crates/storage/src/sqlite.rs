@@ -2,6 +2,8 @@
 
 mod customers;
 mod deferred;
+pub(crate) mod import;
+mod read_lock;
 mod reads;
 mod scrubbing;
 pub(crate) mod search_index;
@@ -24,6 +26,7 @@ use diesel::sqlite::SqliteConnection;
 use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
 use crate::statistics::{Instrumented, PoolStatistics, Statistics};
 use crate::{Options, migrations, refresh};
+use read_lock::ReadLock;
 use reads::Scanners;
 use wal::Wal;
 use writer::Writer;
@@ -52,6 +55,8 @@ pub(crate) struct SqliteStore {
     file: String,
     readers: Pool<ConnectionManager<SqliteConnection>>,
     scanners: Scanners,
+    /// Dropped with the connections that it is held for.
+    _read_lock: ReadLock,
     writer: Writer,
     numbering: AccountNumbering,
 }
@@ -82,10 +87,18 @@ impl SqliteStore {
         // Those for lists and searches are not opened before they are needed.
         let readers = pool(None, CACHE_KIB)?;
         let scanners = Scanners::new(pool(Some(0), SCANNING_CACHE_KIB)?);
+        let read_lock = ReadLock::hold(&file)?;
         let wal = Wal::of(&file);
         let same_file = file.clone();
         let writer = Writer::start(conn, wal, move || connect_for_writing(&same_file));
-        Ok(Self { file, readers, scanners, writer, numbering: options.numbering })
+        Ok(Self {
+            file,
+            readers,
+            scanners,
+            _read_lock: read_lock,
+            writer,
+            numbering: options.numbering,
+        })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
@@ -162,6 +175,19 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
     connect().map_err(OpenError::Connect)
 }
 
+/// A connection of its own for a read that takes long.
+pub(crate) fn connect_for_reading(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| OpenError::Connect(error);
+    let mut conn =
+        SqliteConnection::establish(&file_name(path)?).map_err(|error| failed(error.into()))?;
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{SCANNING_CACHE_KIB};",
+        WRITE_LOCK_TIMEOUT.as_millis()
+    ))
+    .map_err(|error| failed(error.into()))?;
+    Ok(conn)
+}
+
 #[derive(Debug)]
 struct ReadOnly {
     cache_kib: u32,
@@ -175,5 +201,28 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
             self.cache_kib
         ))
         .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_may_change_any_number_of_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let mut conn = connect_for_writing(file.to_str().unwrap()).unwrap();
+        conn.batch_execute(
+            "CREATE TABLE wide (text TEXT);
+             WITH RECURSIVE numbers (number) AS (
+                 SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 6000
+             )
+             INSERT INTO wide SELECT hex(randomblob(1800)) FROM numbers;
+             CREATE INDEX wide_text ON wide (text);",
+        )
+        .unwrap();
+        // Its 20 MB are overwritten, and would have to be restored where that failed.
+        conn.batch_execute("BEGIN; DROP INDEX wide_text; COMMIT").unwrap();
     }
 }

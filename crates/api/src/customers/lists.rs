@@ -1,6 +1,7 @@
 //! Many customers are asked for: listed, filtered, searched.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use customers_domain::lenient;
 use customers_domain::search::{MAX_TERM_CHARS, SearchTerm};
 use customers_domain::selection::{Listing, Stretch};
 use customers_domain::{CustomerRepository, Kind, Rule, Value};
@@ -9,7 +10,7 @@ use super::PATH;
 use crate::Settings;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::input::{lenient, query};
+use crate::input::query;
 use crate::listing::{
     Around, Cursor, CursorPage, ListDigest, ListQuery, ListUrl, NumberedPage, filters,
     invalid_cursor,
@@ -103,7 +104,12 @@ fn term(request: &HttpRequest) -> Result<Option<SearchTerm>, ApiError> {
     let parameters = query(request)?;
     let kind = Kind::Text { min_chars: 0, max_chars: MAX_TERM_CHARS };
     let wrong = |rule| ApiError::of_field("term", rule);
-    match parameters.get("term").map(|raw| lenient::read(kind, raw)).transpose().map_err(wrong)? {
+    match parameters
+        .get("term")
+        .map(|raw| lenient::read(kind, raw.as_sent()))
+        .transpose()
+        .map_err(wrong)?
+    {
         Some(Value::Text(term)) if term.chars().any(char::is_control) => {
             Err(wrong(Rule::ControlCharacter))
         }

@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn a_value_is_of_the_kind_that_it_is_read_as(attribute in 0..ATTRIBUTES.len(), raw in raw()) {
         let kind = ATTRIBUTES[attribute].kind;
-        match lenient::read(kind, &raw) {
+        match lenient::read(kind, raw.as_sent()) {
             Ok(Value::Null) => prop_assert!(matches!(raw, Raw::Null | Raw::Text(_))),
             Ok(Value::Text(_)) => prop_assert_eq!(kind.rule(), Rule::Text),
             Ok(Value::Integer(_)) => prop_assert_eq!(kind.rule(), Rule::Integer),
@@ -152,7 +152,7 @@ proptest! {
         exponent in -12i32..=12,
     ) {
         const KIND: Kind = Kind::Integer { min: 1 };
-        let read = lenient::read(KIND, &Raw::Number(format!("{mantissa}e{exponent}"))).map(|value| {
+        let read = lenient::read(KIND, Sent::Number(&format!("{mantissa}e{exponent}"))).map(|value| {
             match value {
                 Value::Integer(number) => number,
                 other => panic!("{other:?}"),

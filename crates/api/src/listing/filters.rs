@@ -1,5 +1,6 @@
 //! The filters and the order of a list: what may be asked for, and what it means.
 
+use customers_domain::lenient::{self, Sent, is_integer};
 use customers_domain::search::{MAX_TERM_CHARS, SearchTerm};
 use customers_domain::selection::{Filter, Order, Selection, Sort, SortKey, Trashed, filter_key};
 use customers_domain::text::trim;
@@ -11,8 +12,6 @@ use customers_domain::{
 use super::FilterTexts;
 use crate::auth::insufficient_scope;
 use crate::error::{ApiError, in_words};
-use crate::input::Raw;
-use crate::input::lenient::{self, is_integer};
 use crate::problem::Code;
 
 /// The most values between which a filter may say "or".
@@ -83,7 +82,8 @@ impl FilteredBy {
                 Ok(Some(Filter::Id(ids.into_iter().flatten().collect())))
             }
             Self::Attribute(attribute) => {
-                let read = |text| lenient::read(attribute.kind, &Raw::Text(text)).map(filter_key);
+                let read =
+                    |text: String| lenient::read(attribute.kind, Sent::Text(&text)).map(filter_key);
                 let any_of = self.each(texts, read)?;
                 Ok(match any_of.is_empty() {
                     true => (attribute.kind == Kind::Account).then_some(Filter::Nobody),
@@ -277,13 +277,8 @@ fn alternatives(text: &str) -> Vec<String> {
 
 /// A moment as RFC 3339 writes it, or a date, which begins at midnight UTC.
 fn moment(text: &str) -> Option<Timestamp> {
-    let is_date = text.len() == 10
-        && text.bytes().enumerate().all(|(at, b)| match at {
-            4 | 7 => b == b'-',
-            _ => b.is_ascii_digit(),
-        });
-    if is_date {
-        return format!("{text}T00:00:00Z").parse().ok();
+    if let Some(midnight) = Timestamp::of_date(text) {
+        return Some(midnight);
     }
     // A plus sign in front of an offset that is not encoded arrives as a space.
     match text.rsplit_once(' ') {

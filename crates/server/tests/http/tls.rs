@@ -14,7 +14,7 @@ cases! {
 }
 
 /// Makes a certificate for 127.0.0.1 that vouches for itself, and its key.
-fn make_pair(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+pub fn make_pair(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let [certificate, key] = ["crt", "key"].map(|kind| folder.join(format!("{name}.{kind}")));
     let ran = run(Command::new("openssl")
         .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes".split(' '))

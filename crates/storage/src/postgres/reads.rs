@@ -12,7 +12,7 @@ use crate::row::CustomerRow;
 use crate::sql::Sql;
 
 /// A connection, and what there is behind it.
-pub(super) struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub conn: &'a mut PgConnection,
     pub has_search_index: bool,
 }
@@ -38,6 +38,11 @@ impl Ask for Asked<'_> {
         // A plan that was made for any value is a bad one for most.
         let query = CustomerRow::select::<Pg>(from.unique());
         collect(query.load_iter::<_, DefaultLoadingMode>(self.conn)?, at_most)
+    }
+
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>> {
+        // A plan that was made for any value is a bad one for most.
+        CustomerRow::select::<Pg>(from.unique()).load(self.conn)
     }
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {

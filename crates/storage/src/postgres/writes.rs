@@ -24,7 +24,7 @@ use crate::{erasing, queries};
 const TWIN_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The totals are spread over so many rows.
-const SLOTS: i64 = 64;
+pub(super) const SLOTS: i64 = 64;
 
 /// After so many changes of others that came between reading a customer and writing it, it is locked.
 const OPTIMISTIC_ATTEMPTS: u32 = 3;
@@ -203,13 +203,19 @@ impl Writing {
             if insertion(creation, id).typed::<BigInt>().get_result::<i64>(conn)? == 1 {
                 return Ok(Inserted::Yes(Box::new(customer)));
             }
+            // An import may have brought in a customer of an id that was drawn already.
+            if queries::customer_exists(id.get()).get_result::<bool>(conn)? {
+                self.id = None;
+                break;
+            }
             if new.customer_account.is_some() {
                 self.id = None;
                 self.ids.give_back(id);
                 return Ok(Inserted::Taken(customer.customer_account));
             }
         }
-        unreachable!("there is always another account to try")
+        // There is always another account to try: the id is taken.
+        self.insert(conn, new)
     }
 
     /// Changes the customer that was read; `None` where it is another one by now.
@@ -309,16 +315,16 @@ fn columns_and_values(columns: Vec<(&'static str, Bind)>) -> (Sql, Sql) {
     (Sql::new("(").push(names.join(", ")).push(")"), Sql::default().list(values))
 }
 
-/// Inserts a customer and all that there is of it, and counts it: 0 where the account is taken.
+/// Inserts a customer and all that there is of it, and counts it: 0 where the account or the id is taken.
 fn insertion(creation: Creation, id: CustomerId) -> Sql {
-    let Creation { row, keys, phones, history } = creation;
+    let Creation { row, keys, phones, history, is_live: _ } = creation;
     let (row_columns, row) = columns_and_values(row.binds());
     let (key_columns, keys) = columns_and_values(keys.binds());
     Sql::new("WITH made AS (INSERT INTO customers ")
         .append(row_columns)
         .push(" VALUES (")
         .append(row)
-        .push(") ON CONFLICT (account_key) DO NOTHING RETURNING id), ")
+        .push(") ON CONFLICT DO NOTHING RETURNING id), ")
         .push("keys AS (INSERT INTO customer_keys ")
         .append(key_columns)
         .push(" SELECT ")
@@ -331,7 +337,7 @@ fn insertion(creation: Creation, id: CustomerId) -> Sql {
 }
 
 /// Changes a customer and all that there is of it, and counts it: 0 where it is no longer as it was.
-fn modification(difference: Difference, before: &Customer) -> Sql {
+pub(super) fn modification(difference: Difference, before: &Customer) -> Sql {
     let id = before.id.get();
     let live = difference.live;
     let removed = difference.removed_phones;

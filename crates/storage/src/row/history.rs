@@ -14,6 +14,7 @@ use crate::schema::customer_history;
 /// A row of `customer_history`, to be written.
 #[derive(Insertable)]
 #[diesel(table_name = customer_history)]
+#[diesel(treat_none_as_default_value = false)]
 pub(crate) struct NewHistoryRow {
     pub customer_id: i64,
     pub at: i64,

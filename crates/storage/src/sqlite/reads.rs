@@ -105,6 +105,10 @@ impl Ask for SqliteConnection {
         collect(CustomerRow::select::<Sqlite>(from).load_iter(self)?, at_most)
     }
 
+    fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>> {
+        CustomerRow::select::<Sqlite>(from).load(self)
+    }
+
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {
         RunQueryDsl::execute(statement, self).map(drop)
     }

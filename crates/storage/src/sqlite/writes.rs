@@ -25,6 +25,16 @@ diesel::table! {
     }
 }
 
+/// The last id that a customer was given; 0 where there was none.
+pub(super) fn last_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
+    let last = sqlite_sequence::table
+        .filter(sqlite_sequence::name.eq("customers"))
+        .select(sqlite_sequence::seq)
+        .get_result(conn)
+        .optional()?;
+    Ok(last.unwrap_or(0))
+}
+
 /// One write, and what it leaves to be done for all of its group.
 pub(super) struct Writing<'a> {
     pub conn: &'a mut SqliteConnection,
@@ -130,12 +140,7 @@ impl Writing<'_> {
     }
 
     fn insert(&mut self, new: &NewCustomer, numbering: &AccountNumbering) -> Outcome<Customer> {
-        let last = sqlite_sequence::table
-            .filter(sqlite_sequence::name.eq("customers"))
-            .select(sqlite_sequence::seq)
-            .get_result::<i64>(self.conn)
-            .optional()?;
-        let id = customer_id(last.unwrap_or(0) + 1)?;
+        let id = customer_id(last_id(self.conn)? + 1)?;
         let now = Timestamp::now();
         for account in queries::accounts_to_try(new, id, numbering) {
             let customer = new.clone().into_customer(id, account, now);
@@ -157,13 +162,14 @@ impl Writing<'_> {
     }
 
     /// Inserts all that there is of a customer beside its row.
-    fn insert_around(&mut self, creation: Creation, id: i64) -> QueryResult<()> {
-        let Creation { row: _, keys, phones, history } = creation;
+    pub fn insert_around(&mut self, creation: Creation, id: i64) -> QueryResult<()> {
+        let Creation { row: _, keys, phones, history, is_live } = creation;
         diesel::insert_into(customer_keys::table).values(&keys).execute(self.conn)?;
         self.insert_phones(phones, id)?;
         diesel::insert_into(customer_history::table).values(history).execute(self.conn)?;
         self.deferred.searched(id, keys.searched_text);
-        self.deferred.count(Totals { live: 1, deleted: 0 });
+        let live = i64::from(is_live);
+        self.deferred.count(Totals { live, deleted: 1 - live });
         Ok(())
     }
 
@@ -193,6 +199,12 @@ impl Writing<'_> {
                 return Err(self.account_taken(&key));
             }
         }
+        self.write_difference(id, difference)?;
+        Ok(after)
+    }
+
+    /// Writes all that is different of a customer.
+    pub fn write_difference(&mut self, id: i64, difference: Difference) -> QueryResult<()> {
         Sql::new("UPDATE customers SET ")
             .append(assignments(difference.row.binds()))
             .push(" WHERE id = ")
@@ -218,7 +230,7 @@ impl Writing<'_> {
             .values(difference.history)
             .execute(self.conn)?;
         self.deferred.count(Totals { live: difference.live, deleted: -difference.live });
-        Ok(after)
+        Ok(())
     }
 
     fn account_taken(&mut self, key: &AccountKey) -> Abort<WriteError> {

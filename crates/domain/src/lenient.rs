@@ -1,11 +1,45 @@
-//! How leniently a value is read as the kind that an attribute has.
+//! How leniently what somebody has sent is read as the kind that an attribute has.
 
 use std::borrow::Cow;
 
-use customers_domain::text::trim;
-use customers_domain::{CustomerId, Kind, Rule, Value};
+use crate::attribute::{Kind, Value};
+use crate::customer::CustomerId;
+use crate::rule::Rule;
+use crate::text::trim;
+use crate::timestamp::Timestamp;
 
-use super::Raw;
+/// A value as it was sent, before anybody knows what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent<'a> {
+    /// Nothing.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// A number exactly as it was written.
+    Number(&'a str),
+    /// Text, untrimmed.
+    Text(&'a str),
+    /// What no attribute takes: an array, an object, a file.
+    Other,
+}
+
+impl Sent<'_> {
+    /// Trimmed; null where nothing is left.
+    fn trimmed(self) -> Self {
+        match self {
+            Self::Text(text) => match trim(text) {
+                "" => Self::Null,
+                text => Self::Text(text),
+            },
+            sent => sent,
+        }
+    }
+
+    /// Whether it is null, or text of which nothing is left when it is trimmed.
+    pub fn is_nothing(self) -> bool {
+        self.trimmed() == Sent::Null
+    }
+}
 
 /// Reads what was sent as a value of this kind. Text is trimmed, and nothing is left of it means
 /// null.
@@ -13,64 +47,67 @@ use super::Raw;
 /// # Errors
 ///
 /// The rule that says of which kind the value must be, or which limit of 32 bits it is beyond.
-pub(crate) fn read(kind: Kind, raw: &Raw) -> Result<Value<'_>, Rule> {
-    let raw = trimmed(raw);
-    if raw == Trimmed::Nothing {
+pub fn read(kind: Kind, sent: Sent<'_>) -> Result<Value<'_>, Rule> {
+    let sent = sent.trimmed();
+    if sent == Sent::Null {
         return Ok(Value::Null);
     }
     match kind {
-        Kind::Text { .. } | Kind::Lines { .. } | Kind::Emails | Kind::Account => match raw {
-            Trimmed::Text(text) | Trimmed::Number(text) => Ok(Value::Text(text.into())),
+        Kind::Text { .. } | Kind::Lines { .. } | Kind::Emails | Kind::Account => match sent {
+            Sent::Text(text) | Sent::Number(text) => Ok(Value::Text(text.into())),
             _ => Err(kind.rule()),
         },
-        Kind::Integer { min } => in_range(&integer(raw).ok_or(Rule::Integer)?, min),
-        Kind::Boolean => boolean(raw).map(Value::Boolean).ok_or(Rule::Boolean),
+        Kind::Integer { min } => in_range(&integer(sent).ok_or(Rule::Integer)?, min),
+        Kind::Boolean => boolean(sent).map(Value::Boolean).ok_or(Rule::Boolean),
     }
 }
 
-/// Whether what was sent is this id, or nothing.
-pub(crate) fn is_id_or_nothing(raw: &Raw, id: CustomerId) -> bool {
-    match trimmed(raw) {
-        Trimmed::Nothing => true,
-        raw => integer(raw).is_some_and(|digits| digits.parse() == Ok(id.get())),
+/// The id that was sent, if any.
+///
+/// # Errors
+///
+/// [`Rule::Integer`] where it is none that a customer can have.
+pub fn id(sent: Sent<'_>) -> Result<Option<CustomerId>, Rule> {
+    match sent.trimmed() {
+        Sent::Null => Ok(None),
+        sent => {
+            let number = integer(sent).and_then(|digits| digits.parse().ok());
+            number.and_then(CustomerId::new).map(Some).ok_or(Rule::Integer)
+        }
+    }
+}
+
+/// The moment that was sent, if any: an RFC 3339 time, which is in UTC where it has no offset, or a
+/// date, which begins at midnight UTC.
+///
+/// # Errors
+///
+/// [`Rule::Time`].
+pub fn time(sent: Sent<'_>) -> Result<Option<Timestamp>, Rule> {
+    match sent.trimmed() {
+        Sent::Null => Ok(None),
+        Sent::Text(text) => {
+            let in_utc = || format!("{text}Z").parse().ok();
+            let time = Timestamp::of_date(text).or_else(|| text.parse().ok()).or_else(in_utc);
+            time.map(Some).ok_or(Rule::Time)
+        }
+        _ => Err(Rule::Time),
     }
 }
 
 /// Whether the text is a whole number as it is usually written: `-?(0|[1-9][0-9]*)`.
-pub(crate) fn is_integer(text: &str) -> bool {
+pub fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty()
         && digits.bytes().all(|b| b.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trimmed<'a> {
-    Nothing,
-    Text(&'a str),
-    Number(&'a str),
-    Boolean(bool),
-    Other,
-}
-
-fn trimmed(raw: &Raw) -> Trimmed<'_> {
-    match raw {
-        Raw::Null => Trimmed::Nothing,
-        Raw::Text(text) => match trim(text) {
-            "" => Trimmed::Nothing,
-            text => Trimmed::Text(text),
-        },
-        Raw::Number(number) => Trimmed::Number(number),
-        Raw::Boolean(boolean) => Trimmed::Boolean(*boolean),
-        Raw::Composite | Raw::File => Trimmed::Other,
-    }
-}
-
-fn boolean(raw: Trimmed<'_>) -> Option<bool> {
-    let text = match raw {
-        Trimmed::Boolean(boolean) => return Some(boolean),
-        Trimmed::Number(digit @ ("0" | "1")) => digit,
-        Trimmed::Text(text) => text,
+fn boolean(sent: Sent<'_>) -> Option<bool> {
+    let text = match sent {
+        Sent::Boolean(boolean) => return Some(boolean),
+        Sent::Number(digit @ ("0" | "1")) => digit,
+        Sent::Text(text) => text,
         _ => return None,
     };
     let is_any_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
@@ -83,11 +120,11 @@ fn boolean(raw: Trimmed<'_>) -> Option<bool> {
 
 /// A whole number as it is usually written, however it was: `3.0` is `3`. One that 64 bits do not
 /// hold is another that they do not hold either.
-fn integer(raw: Trimmed<'_>) -> Option<Cow<'_, str>> {
-    match raw {
-        Trimmed::Text(text) => is_integer(text).then_some(text.into()),
-        Trimmed::Number(number) if is_integer(number) => Some(number.into()),
-        Trimmed::Number(number) => whole(number).map(Cow::Owned),
+fn integer(sent: Sent<'_>) -> Option<Cow<'_, str>> {
+    match sent {
+        Sent::Text(text) => is_integer(text).then_some(text.into()),
+        Sent::Number(number) if is_integer(number) => Some(number.into()),
+        Sent::Number(number) => whole(number).map(Cow::Owned),
         _ => None,
     }
 }
@@ -134,7 +171,7 @@ mod tests {
     const INTEGER: Kind = Kind::Integer { min: 1 };
 
     fn number(kind: Kind, number: &str) -> Result<Value<'static>, Rule> {
-        match read(kind, &Raw::Number(number.into()))? {
+        match read(kind, Sent::Number(number))? {
             Value::Text(text) => Ok(Value::Text(text.into_owned().into())),
             Value::Integer(number) => Ok(Value::Integer(number)),
             Value::Boolean(boolean) => Ok(Value::Boolean(boolean)),
@@ -143,7 +180,7 @@ mod tests {
     }
 
     fn integer_text(text: &str) -> Result<i32, Rule> {
-        match read(INTEGER, &Raw::Text(text.into()))? {
+        match read(INTEGER, Sent::Text(text))? {
             Value::Integer(number) => Ok(number),
             other => panic!("{other:?}"),
         }
@@ -154,8 +191,8 @@ mod tests {
         for written in ["83210", "1.50", "1e3", "-0", "123456789012345678901234567890"] {
             assert_eq!(number(TEXT, written), Ok(Value::Text(written.into())));
         }
-        assert_eq!(read(TEXT, &Raw::Boolean(true)), Err(Rule::Text));
-        assert_eq!(read(TEXT, &Raw::Composite), Err(Rule::Text));
+        assert_eq!(read(TEXT, Sent::Boolean(true)), Err(Rule::Text));
+        assert_eq!(read(TEXT, Sent::Other), Err(Rule::Text));
     }
 
     #[test]
@@ -195,39 +232,51 @@ mod tests {
         }
         assert_eq!(integer_text("99999999999999999999"), Err(Rule::Max(i32::MAX)));
         assert_eq!(integer_text("-99999999999999999999"), Err(Rule::Min(1)));
-        assert_eq!(read(INTEGER, &Raw::Boolean(true)), Err(Rule::Integer));
+        assert_eq!(read(INTEGER, Sent::Boolean(true)), Err(Rule::Integer));
     }
 
     #[test]
     fn booleans_have_many_names() {
         for text in ["true", "TRUE", "1", "on", "On", "yes", " YES "] {
-            assert_eq!(read(Kind::Boolean, &Raw::Text(text.into())), Ok(Value::Boolean(true)));
+            assert_eq!(read(Kind::Boolean, Sent::Text(text)), Ok(Value::Boolean(true)));
         }
         for text in ["false", "False", "0", "off", "no"] {
-            assert_eq!(read(Kind::Boolean, &Raw::Text(text.into())), Ok(Value::Boolean(false)));
+            assert_eq!(read(Kind::Boolean, Sent::Text(text)), Ok(Value::Boolean(false)));
         }
         assert_eq!(number(Kind::Boolean, "1"), Ok(Value::Boolean(true)));
         assert_eq!(number(Kind::Boolean, "0"), Ok(Value::Boolean(false)));
         for text in ["2", "y", "vrai", "truee"] {
-            assert_eq!(read(Kind::Boolean, &Raw::Text(text.into())), Err(Rule::Boolean));
+            assert_eq!(read(Kind::Boolean, Sent::Text(text)), Err(Rule::Boolean));
         }
         assert_eq!(number(Kind::Boolean, "1.0"), Err(Rule::Boolean));
     }
 
     #[test]
-    fn an_id_may_be_sent_back_in_any_way_or_left_out() {
-        let is_id = |raw| is_id_or_nothing(&raw, CustomerId::MAX);
+    fn an_id_may_be_written_in_any_way_or_left_out() {
         for number in ["9007199254740991", "9007199254740991.0", "9.007199254740991e15"] {
-            assert!(is_id(Raw::Number(number.into())), "{number}");
+            assert_eq!(id(Sent::Number(number)), Ok(Some(CustomerId::MAX)), "{number}");
         }
-        assert!(is_id(Raw::Text(" 9007199254740991 ".into())));
-        assert!(is_id(Raw::Text(" ".into())) && is_id(Raw::Null));
-        for number in ["9007199254740992", "1", "9007199254740991.5", "9007199254740991e20"] {
-            assert!(!is_id(Raw::Number(number.into())), "{number}");
-            assert!(!is_id(Raw::Text(number.into())), "{number}");
+        assert_eq!(id(Sent::Text(" 9007199254740991 ")), Ok(Some(CustomerId::MAX)));
+        assert_eq!((id(Sent::Text(" ")), id(Sent::Null)), (Ok(None), Ok(None)));
+        for number in ["9007199254740992", "0", "-1", "9007199254740991.5", "9007199254740991e20"] {
+            assert_eq!(id(Sent::Number(number)), Err(Rule::Integer), "{number}");
+            assert_eq!(id(Sent::Text(number)), Err(Rule::Integer), "{number}");
         }
-        for other in [Raw::Boolean(true), Raw::Composite, Raw::File] {
-            assert!(!is_id(other));
+        for other in [Sent::Boolean(true), Sent::Other] {
+            assert_eq!(id(other), Err(Rule::Integer));
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_left_out() {
+        let at = Timestamp::of_date("2026-08-04");
+        assert!(at.is_some());
+        for text in [" 2026-08-04 ", "2026-08-04 00:00:00", "2026-08-04T02:00:00.000000+02:00"] {
+            assert_eq!(time(Sent::Text(text)), Ok(at), "{text}");
+        }
+        assert_eq!((time(Sent::Text("")), time(Sent::Null)), (Ok(None), Ok(None)));
+        for other in [Sent::Text("4/8/2026"), Sent::Number("20260804"), Sent::Boolean(true)] {
+            assert_eq!(time(other), Err(Rule::Time));
         }
     }
 
@@ -235,8 +284,8 @@ mod tests {
     fn nothing_but_white_space_is_null_for_every_kind() {
         let lines = Kind::Lines { max_chars: 9 };
         for kind in [TEXT, lines, Kind::Emails, Kind::Account, INTEGER, Kind::Boolean] {
-            assert_eq!(read(kind, &Raw::Text(" \u{feff}\t".into())), Ok(Value::Null));
-            assert_eq!(read(kind, &Raw::Null), Ok(Value::Null));
+            assert_eq!(read(kind, Sent::Text(" \u{feff}\t")), Ok(Value::Null));
+            assert_eq!(read(kind, Sent::Null), Ok(Value::Null));
         }
     }
 }

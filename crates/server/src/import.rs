@@ -1,0 +1,170 @@
+//! `customers import`: brings in customers from a file.
+
+mod archive;
+pub mod json;
+mod sheet;
+mod table;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::ValueEnum;
+
+use crate::Failure;
+use crate::cli::ImportFrom;
+use crate::config::Database;
+use crate::intake::{self, Gauge, ReadError, Rows, Source};
+use table::Written;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Values with commas, semicolons or tabs between them; UTF-8, UTF-16 or Windows-1252.
+    Csv,
+    /// A JSON object on each line.
+    Ndjson,
+    /// Pages as the list answers them, arrays of customers, or customers.
+    Json,
+    /// A workbook of Excel.
+    Xlsx,
+    /// A spreadsheet of OpenDocument.
+    Ods,
+}
+
+/// Brings in the customers of a file. Stopped by SIGINT or SIGTERM, it keeps what it has taken in.
+pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
+    let ImportFrom { file, format, separator, sheet, start_at, how } = from;
+    intake::run(database, how, move |stop| {
+        let named =
+            |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
+        let mut input = open(&file, stop).map_err(named)?;
+        let format = match format {
+            Some(format) => format,
+            None => Format::of(&file, &mut input).map_err(named)?,
+        };
+        let gauge = Arc::new(Gauge::default());
+        if format.is_read_in_order() {
+            gauge.set_length(input.metadata().map_err(named)?.len());
+        }
+        let counted = gauge.clone();
+        Ok(Source {
+            name: file.display().to_string(),
+            unit: format.unit(),
+            gauge,
+            start_at,
+            may_repeat: false,
+            may_be_empty: false,
+            read: Box::new(move |rows| {
+                read(input, format, separator, sheet.as_deref(), &counted, rows)
+            }),
+            go_on: Box::new(|line| match line {
+                ..=1 => String::new(),
+                line => format!(
+                    ": it passes over what is there, and with --start-at {line} it does so at once"
+                ),
+            }),
+        })
+    })
+    .await
+}
+
+/// The file, or all that comes from stdin.
+fn open(path: &Path, stop: &AtomicBool) -> io::Result<File> {
+    if path != Path::new("-") {
+        return File::open(path);
+    }
+    let (mut file, mut input) = (tempfile::tempfile()?, io::stdin().lock());
+    let mut buffer = vec![0; 64 * 1024];
+    while !stop.load(Ordering::Relaxed) {
+        match input.read(&mut buffer)? {
+            0 => break,
+            length => file.write_all(&buffer[..length])?,
+        }
+    }
+    file.rewind()?;
+    Ok(file)
+}
+
+fn read(
+    mut file: File,
+    format: Format,
+    separator: Option<u8>,
+    sheet: Option<&str>,
+    gauge: &Gauge,
+    rows: &mut Rows,
+) -> Result<(), ReadError> {
+    match format {
+        Format::Csv => {
+            let written = Written::find_out(&mut file, separator).map_err(ReadError::unreadable)?;
+            rows.note(format!("This is {written}."))?;
+            written.read(Counted(file, gauge), &mut |found| rows.take(found))
+        }
+        Format::Ndjson => json::read_lines(Counted(file, gauge), &mut |found| rows.take(found)),
+        Format::Json => json::read_pages(Counted(file, gauge), &mut |found| rows.take(found)),
+        Format::Xlsx => {
+            archive::check_xlsx(&file)?;
+            sheet::read_xlsx(&file, sheet, gauge, &mut |found| rows.take(found))
+        }
+        Format::Ods => {
+            archive::check_ods(&file)?;
+            sheet::read_ods(&file, sheet, gauge, &mut |found| rows.take(found))
+        }
+    }
+}
+
+impl Format {
+    /// The format that the name or the beginning of a file tells.
+    fn of(path: &Path, file: &mut File) -> io::Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        Ok(match extension.as_str() {
+            "csv" | "tsv" | "txt" => Self::Csv,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "json" => Self::Json,
+            "xlsx" | "xlsm" => Self::Xlsx,
+            "ods" => Self::Ods,
+            _ => {
+                let mut start = Vec::new();
+                (&*file).take(4096).read_to_end(&mut start)?;
+                file.rewind()?;
+                let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start).trim_ascii_start();
+                let has = |part: &[u8]| start.windows(part.len()).any(|it| it == part);
+                match text.first() {
+                    Some(b'[') => Self::Json,
+                    Some(b'{') if has(b"\"data\"") => Self::Json,
+                    Some(b'{') => Self::Ndjson,
+                    Some(b'P') if has(b"opendocument") => Self::Ods,
+                    Some(b'P') if start.starts_with(b"PK\x03\x04") => Self::Xlsx,
+                    _ => Self::Csv,
+                }
+            }
+        })
+    }
+
+    /// What a row of it is called.
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Csv | Self::Ndjson => "line",
+            Self::Json => "customer",
+            Self::Xlsx | Self::Ods => "row",
+        }
+    }
+
+    /// Whether its bytes are read in their order, and so tell how far it is.
+    fn is_read_in_order(self) -> bool {
+        !matches!(self, Self::Xlsx | Self::Ods)
+    }
+}
+
+/// What counts the bytes that go through it.
+struct Counted<'a>(File, &'a Gauge);
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.read(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,306 @@
+//! Takes in customers that come from elsewhere, whatever they are read from.
+
+mod columns;
+mod progress;
+mod report;
+mod row;
+mod rows;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use customers_domain::Timestamp;
+use customers_domain::import::Refusal;
+use customers_storage::{Import, ImportMode, ImportOptions, Outcome};
+use tokio::sync::oneshot;
+
+use crate::Failure;
+use crate::cli::Intake;
+use crate::config::Database;
+use crate::signals::StopSignals;
+use columns::{Columns, Fault};
+use progress::Progress;
+use report::Report;
+use rows::{Batch, Message};
+
+pub use progress::Gauge;
+pub use row::{Cell, Column, Found, ReadError, Row, Sink};
+pub use rows::Rows;
+
+/// So many batches may wait to be taken in.
+const WAITING: usize = 2;
+
+/// Reads all of a source.
+type Read = Box<dyn FnOnce(&mut Rows) -> Result<(), ReadError> + Send>;
+
+/// What customers are read from.
+pub struct Source {
+    /// What it is called.
+    pub name: String,
+    /// What a row of it is called: a line, a row or a customer.
+    pub unit: &'static str,
+    /// How much of it is read.
+    pub gauge: Arc<Gauge>,
+    /// Rows of lines before this one are passed over.
+    pub start_at: u64,
+    /// Whether what is read may show a customer twice, because it changes meanwhile.
+    pub may_repeat: bool,
+    /// Whether it may hold no customer.
+    pub may_be_empty: bool,
+    /// Reads it, in a thread of its own.
+    pub read: Read,
+    /// Tells how to go on where it is stopped: all lines before this one, if any, have been taken in.
+    pub go_on: Box<dyn Fn(u64) -> String + Send>,
+}
+
+/// Takes in all customers of a source. Stopped by SIGINT or SIGTERM, it keeps what it has taken in.
+pub async fn run(
+    database: &Database,
+    how: Intake,
+    open: impl FnOnce(&AtomicBool) -> Result<Source, Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    let columns = Columns::new(&how.map).map_err(Failure::Usage)?;
+    let mut stop_signals = StopSignals::listen()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (url, options) = (database.url()?, database.options()?);
+    let (done, taken) = oneshot::channel();
+    let stop_work = stop.clone();
+    std::thread::spawn(move || {
+        let work = || {
+            let source = open(&stop_work)?;
+            let import = ImportOptions {
+                on_conflict: how.on_conflict.into(),
+                request_id: format!("import-{}", Timestamp::now().as_micros()),
+                mode: how.mode(),
+                may_repeat: source.may_repeat,
+            };
+            let import = Import::open(&url, options, import)
+                .map_err(|source| Failure::Open { url: url.to_string(), source })?;
+            Work::run(import, columns, &how, source, stop_work)
+        };
+        // An error means that the process is about to end.
+        let _ = done.send(work());
+    });
+    tokio::pin!(taken);
+    tokio::select! {
+        taken = &mut taken => taken.map_err(Failure::other)?,
+        () = stop_signals.next() => {
+            stop.store(true, Ordering::Relaxed);
+            tokio::select! {
+                taken = taken => taken.map_err(Failure::other)?,
+                // What is not finished is undone or mended by whoever opens the database next.
+                () = stop_signals.next() => std::process::exit(1),
+            }
+        }
+    }
+}
+
+/// How many customers have come in, and how.
+#[derive(Default)]
+struct Counts {
+    created: u64,
+    updated: u64,
+    unchanged: u64,
+    skipped: u64,
+    refused: u64,
+}
+
+impl Counts {
+    fn all(&self) -> u64 {
+        self.created + self.updated + self.unchanged + self.skipped + self.refused
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { created, updated, unchanged, skipped, refused } = self;
+        write!(
+            f,
+            "{created} created, {updated} updated, {unchanged} unchanged, {skipped} skipped, \
+             {refused} refused"
+        )
+    }
+}
+
+struct Work {
+    import: Import,
+    report: Report,
+    counts: Counts,
+    columns: Arc<Mutex<Columns>>,
+    progress: Progress,
+    stop: Arc<AtomicBool>,
+    /// All lines before this one have been taken in, but for those that wait, from `waits` on.
+    reached: u64,
+    waits: Option<u64>,
+}
+
+impl Work {
+    fn run(
+        import: Import,
+        columns: Columns,
+        how: &Intake,
+        source: Source,
+        stop: Arc<AtomicBool>,
+    ) -> Result<(), Failure> {
+        let columns = Arc::new(Mutex::new(columns));
+        let progress = Progress::new(source.gauge);
+        let report = Report::new(how.report.as_deref(), progress.bar().cloned(), source.unit);
+        let (to, messages) = mpsc::sync_channel(WAITING);
+        let rows =
+            Rows::new(columns.clone(), to, stop.clone(), source.start_at, source.may_be_empty);
+        let mut rows =
+            rows.map_err(|error| Failure::other(format!("no temporary file: {error}")))?;
+        let mut work = Self {
+            import,
+            report: report.map_err(cannot_report)?,
+            counts: Counts::default(),
+            columns,
+            progress,
+            stop,
+            reached: source.start_at,
+            waits: None,
+        };
+        work.report.say(&format!("reading {}", source.name));
+        let read = source.read;
+        let reader = std::thread::spawn(move || {
+            let read = read(&mut rows);
+            rows.finish(read)
+        });
+        let taken = messages.into_iter().try_for_each(|message| work.take(message));
+        let read = reader.join().map_err(|_| Failure::other("the reader panicked"))?;
+        work.end(how, taken, read, &source.name, &source.go_on)
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Failure> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match message {
+            Message::Note(note) => self.report.say(&note),
+            Message::Batch(batch) => self.load(batch)?,
+            Message::Waits(line) => self.waits = Some(line),
+            Message::Rest => {
+                self.import.settle().map_err(Failure::other)?;
+                self.reached = self.waits.take().unwrap_or(self.reached);
+            }
+            Message::Then(then) => then()
+                .map_err(|error| Failure::other(format!("cannot keep how far it is: {error}")))?,
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, batch: Batch) -> Result<(), Failure> {
+        let mut customers = Vec::with_capacity(batch.len());
+        let mut rows = Vec::with_capacity(batch.len());
+        for (line, read) in batch {
+            rows.push((line, read.map(|incoming| customers.push(incoming))));
+        }
+        let mut outcomes = self.import.load(&customers).map_err(Failure::other)?.into_iter();
+        self.reached = rows.last().map_or(self.reached, |(line, _)| line + 1);
+        for (line, read) in rows {
+            match read.map(|()| outcomes.next()) {
+                Err(faults) => self.refuse(line, &faults)?,
+                Ok(Some(Outcome::Created)) => self.counts.created += 1,
+                Ok(Some(Outcome::Updated)) => self.counts.updated += 1,
+                Ok(Some(Outcome::Unchanged)) => self.counts.unchanged += 1,
+                Ok(Some(Outcome::Skipped)) => self.counts.skipped += 1,
+                Ok(Some(Outcome::Refused(refusal))) => {
+                    let faults = self.faults(&refusal);
+                    self.refuse(line, &faults)?;
+                }
+                Ok(None) => unreachable!("each customer has an outcome"),
+            }
+        }
+        self.progress.tell(self.counts.all());
+        Ok(())
+    }
+
+    fn refuse(&mut self, line: u64, faults: &[Fault]) -> Result<(), Failure> {
+        self.counts.refused += 1;
+        faults.iter().try_for_each(|fault| self.report.tell(line, fault).map_err(cannot_report))
+    }
+
+    fn faults(&self, refusal: &Refusal) -> Vec<Fault> {
+        let columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        match refusal {
+            Refusal::Incomplete(violations) => {
+                let fault = |it: &customers_domain::Violation| {
+                    columns.fault(it.attribute.name, it.rule.to_string())
+                };
+                violations.iter().map(fault).collect()
+            }
+            Refusal::AccountTaken { id } => {
+                let what = format!("has already been taken by customer {id}");
+                vec![columns.fault("customerAccount", what)]
+            }
+            Refusal::Exists { id, differing } => {
+                let what = format!("differs from that of customer {id}; see --on-conflict");
+                differing.iter().map(|name| columns.fault(name, what.clone())).collect()
+            }
+            Refusal::Repeated { differing, .. } => {
+                let what =
+                    "is another one than in an earlier row about the same customer".to_owned();
+                differing.iter().map(|name| columns.fault(name, what.clone())).collect()
+            }
+            Refusal::Deleted { .. } => vec![Fault::of_row(refusal.to_string())],
+        }
+    }
+
+    fn end(
+        self,
+        how: &Intake,
+        taken: Result<(), Failure>,
+        read: Result<(), ReadError>,
+        name: &str,
+        go_on: &dyn Fn(u64) -> String,
+    ) -> Result<(), Failure> {
+        let Self { import, mut report, counts, progress, reached, waits, .. } = self;
+        let is_whole = taken.is_ok() && read.is_ok() && counts.refused == 0;
+        let keeps = match how.mode() {
+            ImportMode::DryRun => false,
+            ImportMode::AllOrNothing => is_whole,
+            ImportMode::Batches => true,
+        };
+        // What was kept batch by batch is settled even where it cannot go on.
+        let finished = match keeps {
+            true => import.finish().map_err(Failure::other),
+            false => Ok(()),
+        };
+        progress.end();
+        report.finish().map_err(cannot_report)?;
+        let would_be = match (how.mode(), keeps) {
+            (ImportMode::DryRun, _) => "Nothing is written. It would be: ",
+            (_, false) => "Nothing is kept, because not all could be. It would be: ",
+            (_, true) => "",
+        };
+        println!("{would_be}{counts}.");
+        taken.and(finished)?;
+        let ended = match read {
+            Ok(()) => None,
+            Err(ReadError::Stopped) => Some("stopped".to_owned()),
+            Err(ReadError::Unreadable(what)) => Some(format!("{name}: {what}")),
+        };
+        if let Some(ended) = ended {
+            let further = match keeps {
+                true => format!(
+                    "; what came in is kept. To go on, run the same command again{}",
+                    go_on(waits.unwrap_or(reached).min(reached))
+                ),
+                false => String::new(),
+            };
+            return Err(Failure::other(format!("{ended}{further}")));
+        }
+        match counts.refused {
+            0 => Ok(()),
+            refused => {
+                let file = how.report.as_ref().map(|file| format!("; see {}", file.display()));
+                let file = file.unwrap_or_default();
+                Err(Failure::other(format!("{refused} did not come in{file}")))
+            }
+        }
+    }
+}
+
+fn cannot_report(error: std::io::Error) -> Failure {
+    Failure::other(format!("cannot write the report: {error}"))
+}

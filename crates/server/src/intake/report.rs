@@ -1,0 +1,89 @@
+//! What is wrong with the rows, for people and for programs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::columns::Fault;
+
+/// Where faults are told: each on a line of stderr, or in a file.
+pub struct Report {
+    file: Option<ReportFile>,
+    bar: Option<ProgressBar>,
+    /// What a row is called: a line, a row or a customer.
+    unit: &'static str,
+}
+
+enum ReportFile {
+    Csv(Box<csv::Writer<File>>),
+    Json(BufWriter<File>),
+}
+
+impl Report {
+    /// To stderr, past the bar that may be drawn there, or to a new file: CSV by its name, and else
+    /// a JSON object on each line.
+    pub fn new(
+        path: Option<&Path>,
+        bar: Option<ProgressBar>,
+        unit: &'static str,
+    ) -> io::Result<Self> {
+        let file = match path {
+            None => None,
+            Some(path) if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv")) => {
+                let mut file = csv::Writer::from_writer(File::create(path)?);
+                file.write_record(["line", "column", "field", "message"])?;
+                Some(ReportFile::Csv(Box::new(file)))
+            }
+            Some(path) => Some(ReportFile::Json(BufWriter::new(File::create(path)?))),
+        };
+        Ok(Self { file, bar, unit })
+    }
+
+    /// Tells what is wrong with a row.
+    pub fn tell(&mut self, line: u64, fault: &Fault) -> io::Result<()> {
+        let Fault { column, field, what } = fault;
+        match &mut self.file {
+            Some(ReportFile::Csv(file)) => {
+                let texts = [column, field].map(|text| text.as_deref().unwrap_or_default());
+                file.write_record([&*line.to_string(), texts[0], texts[1], what])?;
+            }
+            Some(ReportFile::Json(file)) => {
+                let entry =
+                    json!({ "line": line, "column": column, "field": field, "message": what });
+                writeln!(file, "{entry}")?;
+            }
+            None => {
+                let mut text = format!("{} {line}", self.unit);
+                if let Some(column) = column {
+                    text += &format!(", column {column}");
+                }
+                text += ": ";
+                if let Some(field) = field {
+                    text += &format!("{field} ");
+                }
+                self.say(&(text + what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says something to whoever watches.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Sees to it that all is in the file.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match &mut self.file {
+            Some(ReportFile::Csv(file)) => file.flush(),
+            Some(ReportFile::Json(file)) => file.flush(),
+            None => Ok(()),
+        }
+    }
+}

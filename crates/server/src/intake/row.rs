@@ -1,0 +1,80 @@
+//! A row of whatever is read: a line of CSV or JSON, a row of a spreadsheet, a customer of a page.
+
+use customers_domain::lenient::Sent;
+use serde::{Deserialize, Serialize};
+
+/// A value, as its format has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cell {
+    Null,
+    Boolean(bool),
+    /// A number as it is written.
+    Number(String),
+    Text(String),
+    /// An array or an object.
+    Composite,
+    /// What a spreadsheet shows where it could not calculate, such as `#N/A`.
+    Error(String),
+    /// Bytes that are no text.
+    Broken,
+}
+
+impl Cell {
+    /// The same for whoever reads it.
+    pub fn as_sent(&self) -> Sent<'_> {
+        match self {
+            Self::Null => Sent::Null,
+            Self::Boolean(boolean) => Sent::Boolean(*boolean),
+            Self::Number(number) => Sent::Number(number),
+            Self::Text(text) => Sent::Text(text),
+            Self::Composite | Self::Error(_) | Self::Broken => Sent::Other,
+        }
+    }
+}
+
+/// A row, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The line, or the number of the row or of the customer, from 1 on.
+    pub line: u64,
+    /// Its values by their columns.
+    pub cells: Vec<(usize, Cell)>,
+}
+
+/// What a reader finds, in its order.
+pub enum Found {
+    /// The names of the columns. There may be more of them later, behind those of before.
+    Columns(Vec<Column>),
+    Row(Row),
+    /// A row that cannot be read, and why.
+    Broken(u64, String),
+}
+
+/// A column of what is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its heading, or the name of a member.
+    pub name: String,
+    /// What a spreadsheet calls it, such as `AB`.
+    pub letters: Option<String>,
+}
+
+/// Why reading ends before the end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Whoever takes the rows wants no more.
+    #[error("stopped")]
+    Stopped,
+    /// It cannot be read on.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl ReadError {
+    pub fn unreadable(error: impl std::fmt::Display) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+/// Takes what a reader finds, until it wants no more.
+pub type Sink<'a> = &'a mut dyn FnMut(Found) -> Result<(), ReadError>;

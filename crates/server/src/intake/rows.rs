@@ -1,0 +1,211 @@
+//! Makes customers of the rows that are read, and hands them on in batches.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use customers_domain::import::Incoming;
+
+use super::columns::{Columns, Fault};
+use super::row::{Found, ReadError, Row};
+
+/// So many customers are taken in at once.
+const BATCH: usize = 2_000;
+
+/// So many columns that are unknown are named.
+const MOST_WARNINGS: u32 = 20;
+
+/// The lines of rows, with their customers or what is wrong with them.
+pub type Batch = Vec<(u64, Result<Incoming, Vec<Fault>>)>;
+
+/// What is to be done once all that came before is kept.
+type Then = Box<dyn FnOnce() -> std::io::Result<()> + Send>;
+
+/// What is handed on.
+pub enum Message {
+    /// Something to be said once.
+    Note(String),
+    /// Rows in their order.
+    Batch(Batch),
+    /// The first row, by its line, that waits for all others to be taken in.
+    Waits(u64),
+    /// Only the rows that wait are left.
+    Rest,
+    /// All that came before is to be kept, and this done then.
+    Then(Then),
+}
+
+/// Takes rows, and hands customers on.
+pub struct Rows {
+    columns: Arc<Mutex<Columns>>,
+    to: SyncSender<Message>,
+    stop: Arc<AtomicBool>,
+    batch: Batch,
+    /// Rows of lines before this one are passed over.
+    start_at: u64,
+    /// The rows without an account, which come last, so that none is made for them that another
+    /// comes with; they may be more than memory holds.
+    waiting: File,
+    waits: bool,
+    may_be_empty: bool,
+    warned: u32,
+}
+
+impl Rows {
+    /// Rows from this line on, whose columns are to be found here by whoever is told of them; without any,
+    /// there must be a reason.
+    ///
+    /// # Errors
+    ///
+    /// Where there can be no temporary file.
+    pub fn new(
+        columns: Arc<Mutex<Columns>>,
+        to: SyncSender<Message>,
+        stop: Arc<AtomicBool>,
+        start_at: u64,
+        may_be_empty: bool,
+    ) -> std::io::Result<Self> {
+        let waiting = tempfile::tempfile()?;
+        Ok(Self {
+            columns,
+            to,
+            stop,
+            batch: Batch::new(),
+            start_at,
+            waiting,
+            waits: false,
+            may_be_empty,
+            warned: 0,
+        })
+    }
+
+    /// Says something, once.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody wants more.
+    pub fn note(&self, what: String) -> Result<(), ReadError> {
+        self.send(Message::Note(what))
+    }
+
+    /// Whether nobody wants more.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Takes what was found.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody wants more, or it cannot be understood.
+    pub fn take(&mut self, found: Found) -> Result<(), ReadError> {
+        match found {
+            Found::Columns(columns) => {
+                let unknown = self.columns().add(columns).map_err(ReadError::Unreadable)?;
+                unknown.iter().try_for_each(|name| self.warn(name))
+            }
+            Found::Broken(line, _) if line < self.start_at => Ok(()),
+            Found::Broken(line, what) => self.add(line, Err(vec![Fault::of_row(what)])),
+            Found::Row(row) if row.line < self.start_at => Ok(()),
+            Found::Row(row) => self.row(row, true),
+        }
+    }
+
+    /// Lets this be done once all that came before is kept.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody wants more.
+    pub fn then(
+        &mut self,
+        then: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), ReadError> {
+        self.flush()?;
+        self.send(Message::Then(Box::new(then)))
+    }
+
+    /// Whether a batch is nearly full.
+    pub fn is_nearly_full(&self) -> bool {
+        self.batch.len() >= BATCH / 2
+    }
+
+    /// Hands on what is left when reading has ended like this. Where it cannot be read on, what came before
+    /// is handed on.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be read on, nobody wants more, or there was nothing to be understood.
+    pub fn finish(mut self, read: Result<(), ReadError>) -> Result<(), ReadError> {
+        match &read {
+            Ok(()) => self.columns().check(self.may_be_empty).map_err(ReadError::Unreadable)?,
+            Err(ReadError::Stopped) => return read,
+            Err(ReadError::Unreadable(_)) => {}
+        }
+        self.flush()?;
+        if self.waits {
+            self.send(Message::Rest)?;
+            self.waiting.rewind().map_err(ReadError::unreadable)?;
+            let waiting = self.waiting.try_clone().map_err(ReadError::unreadable)?;
+            for line in BufReader::new(waiting).lines() {
+                let line = line.map_err(ReadError::unreadable)?;
+                self.row(serde_json::from_str(&line).map_err(ReadError::unreadable)?, false)?;
+            }
+            self.flush()?;
+        }
+        read
+    }
+
+    fn warn(&mut self, name: &str) -> Result<(), ReadError> {
+        self.warned += 1;
+        match self.warned {
+            1..=MOST_WARNINGS => self.note(format!(
+                "warning: the column {name} is unknown and ignored; \
+                 --map \"{name}=ATTRIBUTE\" names what it holds"
+            )),
+            it if it == MOST_WARNINGS + 1 => {
+                self.note("warning: and so are further columns".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn row(&mut self, row: Row, may_wait: bool) -> Result<(), ReadError> {
+        let read = self.columns().read(&row);
+        match read {
+            Ok(incoming) if may_wait && incoming.account().is_none() => self.wait(&row),
+            read => self.add(row.line, read),
+        }
+    }
+
+    fn add(&mut self, line: u64, read: Result<Incoming, Vec<Fault>>) -> Result<(), ReadError> {
+        self.batch.push((line, read));
+        if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
+    }
+
+    fn wait(&mut self, row: &Row) -> Result<(), ReadError> {
+        if !std::mem::replace(&mut self.waits, true) {
+            self.send(Message::Waits(row.line))?;
+        }
+        let mut text = serde_json::to_vec(row).map_err(ReadError::unreadable)?;
+        text.push(b'\n');
+        self.waiting.write_all(&text).map_err(ReadError::unreadable)
+    }
+
+    fn flush(&mut self) -> Result<(), ReadError> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() { Ok(()) } else { self.send(Message::Batch(batch)) }
+    }
+
+    fn send(&self, message: Message) -> Result<(), ReadError> {
+        match self.is_stopped() {
+            true => Err(ReadError::Stopped),
+            false => self.to.send(message).map_err(|_| ReadError::Stopped),
+        }
+    }
+
+    fn columns(&self) -> MutexGuard<'_, Columns> {
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

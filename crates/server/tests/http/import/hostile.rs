@@ -1,0 +1,181 @@
+//! Files that nobody should be able to do harm with.
+
+use serde_json::json;
+
+use super::{imported, write};
+use crate::support::{Home, Program, TestServer, run};
+
+cases! {
+    both: [
+        control_characters_are_refused_on_every_database,
+        a_file_in_utf_8_stays_so_where_some_of_it_is_broken,
+        huge_values_are_refused_row_by_row,
+    ]
+    sqlite: [
+        a_quote_that_is_missing_does_not_take_all_memory,
+        ten_thousand_columns_are_read,
+        columns_without_end_are_refused,
+        what_cannot_be_read_is_told,
+        json_of_any_kind_is_told,
+    ]
+}
+
+async fn control_characters_are_refused_on_every_database(server: TestServer) {
+    write(&server.home, "n.csv", "name,comment\na\0b,x\nright,\"two\nlines\"\nc,d\u{1}e\n");
+    let ran = server.home.run(&["import", "n.csv"]);
+    imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 2 refused");
+    for told in [
+        "line 2, column name: name must not contain control characters",
+        "line 5, column comment: comment must not contain control characters",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    }
+    write(&server.home, "n.ndjson", "{\"name\":\"a\\u0000b\"}\n{\"name\":\"a\0b\"}\n");
+    let ran = server.home.run(&["import", "n.ndjson"]);
+    imported(&ran, 1, "0 created, 0 updated, 0 unchanged, 0 skipped, 2 refused");
+    assert!(ran.stderr.contains("line 2: is no JSON object"), "{ran:?}");
+    assert_eq!(server.get("/api/v1/customers").await.expect(200)["total"], 1);
+}
+
+async fn a_file_in_utf_8_stays_so_where_some_of_it_is_broken(server: TestServer) {
+    let bytes =
+        [&b"customerAccount;name\nU1;\xC3\x89t\xC3\xA9\nU2;Ho\xFFtel\nU3;Caf\xC3\xA9\n"[..]]
+            .concat();
+    write(&server.home, "u.csv", bytes);
+    let ran = server.home.run(&["import", "u.csv"]);
+    imported(&ran, 1, "2 created, 0 updated, 0 unchanged, 0 skipped, 1 refused");
+    assert!(ran.stderr.contains("CSV in UTF-8, separated by \";\"; 1 bytes"), "{ran:?}");
+    assert!(ran.stderr.contains("line 3, column name: name is not in the encoding"), "{ran:?}");
+    let found = server.get("/api/v1/customerAccounts/U1").await.expect(200);
+    assert_eq!(found["name"], json!("Été"));
+}
+
+async fn huge_values_are_refused_row_by_row(home: Home) {
+    let huge = "x".repeat(3 << 20);
+    write(&home, "h.csv", format!("name\n{huge}\nright\n"));
+    let ran = home.run(&["import", "h.csv"]);
+    imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 1 refused");
+    assert!(
+        ran.stderr.contains("line 2, column name: name must not be greater than 255 characters"),
+        "{:.300}",
+        ran.stderr
+    );
+    assert!(ran.stderr.len() < 1_000);
+    let lines = format!(
+        "{{\"name\":\"{}\"}}\n{{\"name\":\"{huge}\"}}\n{{\"name\":\"z\"}}\n",
+        "y".repeat(9 << 20)
+    );
+    write(&home, "h.ndjson", lines);
+    let ran = home.run(&["import", "h.ndjson"]);
+    imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 2 refused");
+    assert!(ran.stderr.contains("line 1: is longer than 4 MiB"), "{:.300}", ran.stderr);
+}
+
+async fn a_quote_that_is_missing_does_not_take_all_memory(home: Home) {
+    let mut text = "name,brand\nright,x\n\"wrong,y\n".to_owned();
+    while text.len() < 80 << 20 {
+        text.push_str("many rows that belong to the one before them,and another value\n");
+    }
+    write(&home, "q.csv", &text);
+    let mut import = Program::start(home.command().args(["import", "q.csv", "--format", "csv"]));
+    let mut peak = 0;
+    let end = loop {
+        if import.log().iter().any(|line| line.starts_with("error:")) {
+            break import.wait();
+        }
+        if let Ok(memory) = std::fs::read_to_string(format!("/proc/{}/status", import.id())) {
+            let line = memory.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            peak = peak.max(kib.unwrap_or(0) / 1024);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    };
+    assert_eq!(end.code(), Some(1));
+    let log = import.log().join("\n");
+    assert!(
+        log.contains("the row behind line 2 is longer than 4 MiB; is a quote missing?"),
+        "{log}"
+    );
+    // What came before it is taken in.
+    assert_eq!(home.database.count("customers"), 1);
+    assert!((1..70).contains(&peak), "{peak} MiB");
+}
+
+async fn ten_thousand_columns_are_read(home: Home) {
+    let names = (0..10_000).map(|n| format!("c{n},")).collect::<String>();
+    let values = "1,".repeat(10_000);
+    write(&home, "w.csv", format!("{names}name\n{values}wide\n"));
+    let ran = home.run(&["import", "w.csv"]);
+    imported(&ran, 0, "1 created");
+    assert!(ran.stderr.contains("the column c19 is unknown"), "{ran:?}");
+    assert!(ran.stderr.contains("and so are further columns"), "{ran:?}");
+    assert_eq!(ran.stderr.matches("warning:").count(), 21);
+}
+
+async fn columns_without_end_are_refused(home: Home) {
+    let line = |n: u32| format!("{{\"name\":\"a\",\"m{n}\":1}}\n");
+    write(&home, "m.ndjson", (0..20_000).map(line).collect::<String>());
+    let ran = home.run(&["import", "m.ndjson"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("more than 16384 columns"), "{ran:?}");
+}
+
+async fn what_cannot_be_read_is_told(home: Home) {
+    std::fs::create_dir(home.folder().join("folder.csv")).expect("a folder");
+    write(&home, "empty.csv", "");
+    write(&home, "blank.csv", "\n\n");
+    write(&home, "mark.csv", "\u{feff}");
+    write(&home, "odd.csv", "a,b\n1,2\n");
+    write(&home, "twice.csv", "name,Raison sociale\na,b\n");
+    for (file, told) in [
+        ("nothing.csv", "cannot read nothing.csv: No such file"),
+        ("folder.csv", "folder.csv: Is a directory"),
+        ("empty.csv", "empty.csv: there is nothing in it"),
+        ("blank.csv", "blank.csv: there is nothing in it"),
+        ("mark.csv", "mark.csv: "),
+        ("odd.csv", "no column of it is known"),
+        ("twice.csv", "the columns name and Raison sociale both hold name"),
+    ] {
+        let ran = home.run(&["import", file]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    }
+    assert_eq!(home.run(&["import", "odd.csv", "--map", "a=nonsense"]).code, 2);
+    let ran = home.run(&["import", "odd.csv", "--map", "c=name", "--map", "a=name"]);
+    assert!(ran.stderr.contains("there is no column c"), "{ran:?}");
+    // A headless one is no reason to wait for a terminal.
+    assert_eq!(run(home.command().args(["import", "-"])).code, 1);
+}
+
+async fn json_of_any_kind_is_told(home: Home) {
+    let deep = "[".repeat(100_000);
+    for (text, told) in [
+        ("[{\"name\":\"a\"},", "no page of customers"),
+        ("7", "no page of customers"),
+        (deep.as_str(), "no page of customers"),
+        (
+            "{\"data\":{\"data\":[{\"name\":7},{}]},\"x\":[]}",
+            "customer 2, column name: name is required",
+        ),
+    ] {
+        write(&home, "p.json", text);
+        let ran = home.run(&["import", "p.json"]);
+        assert_eq!(ran.code, 1, "{told}: {ran:?}");
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    }
+    write(
+        &home,
+        "n.ndjson",
+        "[1]\n{\"name\":{\"a\":1}}\n{\"id\":9007199254740991,\"name\":\"x\"}\n",
+    );
+    let ran = home.run(&["import", "n.ndjson"]);
+    imported(&ran, 1, "0 created, 0 updated, 0 unchanged, 0 skipped, 3 refused");
+    for told in [
+        "line 1: is no JSON object",
+        "line 2, column name: name must be a string",
+        "line 3, column id: id must be at most 4503599627370496",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    }
+}

@@ -1,0 +1,336 @@
+//! Brings in many customers at once, beside servers that use the database.
+
+mod overlay;
+mod plan;
+
+use std::time::{Duration, Instant};
+
+use customers_domain::import::{Incoming, OnConflict, Refusal};
+use customers_domain::{AccountNumbering, Customer, Timestamp, Write};
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use roaring::RoaringTreemap;
+
+use crate::error::{OpenError, is_conflict};
+use crate::reading::Ask;
+use crate::row::CustomerRow;
+use crate::sql::Sql;
+use crate::{DatabaseUrl, Options, indexes, postgres, sqlite};
+use plan::{Plan, Planning};
+
+/// Who has done it, in the history.
+const ACTOR: &str = "import";
+
+/// Behind a batch of so many, many more are expected.
+const MANY: usize = 2_000;
+
+/// How often a batch is done again that other transactions stood in the way of.
+const ATTEMPTS: u32 = 10;
+
+/// On SQLite, nobody else writes while a batch is written, and whoever waits for that asks again every
+/// tenth of a second at the latest, and gives up after 5 seconds. So often and so long everybody else
+/// is let in; after every batch as long as somebody else does write.
+const PAUSE_EVERY: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// How customers are brought in.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// What is done with those that are there already, and differ.
+    pub on_conflict: OnConflict,
+    /// What the history calls this import, in the place of a request.
+    pub request_id: String,
+    /// How it is kept.
+    pub mode: ImportMode,
+    /// Whether a customer that comes in a second time may change: what is read while it changes,
+    /// page by page, may show it again. Else the second is [refused](Refusal::Repeated).
+    pub may_repeat: bool,
+}
+
+/// How an import is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportMode {
+    /// Batch by batch: each is on the disk when the next begins.
+    Batches,
+    /// All of it or, unless it is [finished](Import::finish), nothing. On SQLite nobody else writes
+    /// meanwhile.
+    AllOrNothing,
+    /// Not at all: it is only told what would become of each customer.
+    DryRun,
+}
+
+/// What has become of a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is new.
+    Created,
+    /// One that was there is changed.
+    Updated,
+    /// It was there already.
+    Unchanged,
+    /// One that was there differs, and is left as it is.
+    Skipped,
+    /// It is not taken in.
+    Refused(Refusal),
+}
+
+/// An import under way, on a connection of its own. What it is given blocks until it is done.
+pub struct Import {
+    conn: Conn,
+    numbering: AccountNumbering,
+    options: ImportOptions,
+    /// Whether nobody can be looking anything up yet.
+    into_nothing: bool,
+    are_indexes_set_aside: bool,
+    paused: Instant,
+    /// SQLite's, after the last batch.
+    data_version: Option<i64>,
+    /// The ids of those that came in, unless they may repeat.
+    came: RoaringTreemap,
+}
+
+enum Conn {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Conn {
+    /// Does something in a transaction of its own, or in a part of the one that is open.
+    fn transaction<T>(
+        &mut self,
+        mode: ImportMode,
+        work: impl FnOnce(&mut dyn Load) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        match self {
+            // Nobody else writes meanwhile, so it is not done in vain.
+            Self::Sqlite(conn) if mode == ImportMode::Batches => {
+                conn.immediate_transaction(|conn| work(conn))
+            }
+            Self::Sqlite(conn) => conn.transaction(|conn| work(conn)),
+            Self::Postgres(conn) => {
+                conn.transaction(|conn| work(&mut postgres::import::target(conn)))
+            }
+        }
+    }
+}
+
+/// Makes what the import needs, and tells whether there is no customer yet.
+fn begin(conn: &mut Conn, mode: ImportMode) -> QueryResult<bool> {
+    match (&mut *conn, mode) {
+        (_, ImportMode::Batches) => {}
+        (Conn::Sqlite(conn), ImportMode::AllOrNothing) => {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
+        }
+        (Conn::Postgres(conn), ImportMode::AllOrNothing) => {
+            AnsiTransactionManager::begin_transaction(conn)?;
+        }
+        (conn, ImportMode::DryRun) => conn.transaction(mode, |it| overlay::create(it))?,
+    }
+    let any = Sql::new("SELECT count(*) FROM (SELECT 1 FROM customers LIMIT 1) AS any_one");
+    Ok(conn.transaction(mode, |it| it.number(any))? == 0)
+}
+
+/// What only a database can say of how customers are brought into it.
+pub(crate) trait Load: Ask {
+    /// So many ids for new customers, all above this one.
+    fn next_ids(&mut self, count: usize, above: i64) -> QueryResult<Vec<i64>>;
+
+    /// Writes what is created and what is changed, and all that there is of it.
+    fn store(
+        &mut self,
+        created: &[Customer],
+        changed: Vec<Changed>,
+        write: &Write,
+        now: Timestamp,
+    ) -> QueryResult<()>;
+}
+
+/// A customer that is changed.
+pub(crate) struct Changed {
+    pub stored: CustomerRow,
+    pub before: Customer,
+    pub after: Customer,
+}
+
+impl Import {
+    /// Opens the database like [`open`](crate::open), for this import.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](crate::open).
+    pub fn open(
+        url: &DatabaseUrl,
+        options: Options,
+        import: ImportOptions,
+    ) -> Result<Self, OpenError> {
+        let numbering = options.numbering.clone();
+        // Which creates, migrates and mends what is missing.
+        drop(crate::open(url, options)?);
+        let mut conn = match url {
+            DatabaseUrl::Sqlite(path) => Conn::Sqlite(sqlite::import::connect(path)?),
+            DatabaseUrl::Postgres(url) => Conn::Postgres(postgres::import::connect(url.expose())?),
+        };
+        let into_nothing =
+            begin(&mut conn, import.mode).map_err(|error| OpenError::Connect(error.into()))?;
+        Ok(Self {
+            conn,
+            numbering,
+            options: import,
+            into_nothing,
+            are_indexes_set_aside: false,
+            paused: Instant::now(),
+            data_version: None,
+            came: RoaringTreemap::new(),
+        })
+    }
+
+    /// Takes in a batch, and tells what has become of each customer of it, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails; nothing of the batch is kept then.
+    pub fn load(&mut self, batch: &[Incoming]) -> Result<Vec<Outcome>, ImportError> {
+        if batch.len() >= MANY && self.into_nothing && self.options.mode == ImportMode::Batches {
+            self.set_indexes_aside();
+        }
+        let mut attempts = 0;
+        let (outcomes, came) = loop {
+            let (numbering, options, came) = (&self.numbering, &self.options, &self.came);
+            let taking = |it: &mut dyn Load| take(it, batch, numbering, options, came);
+            match self.conn.transaction(options.mode, taking) {
+                Ok(taken) => break taken,
+                Err(error) if self.may_work_again(&error) && attempts < ATTEMPTS => attempts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.came |= came;
+        self.let_others_write()?;
+        Ok(outcomes)
+    }
+
+    fn let_others_write(&mut self) -> QueryResult<()> {
+        let Conn::Sqlite(conn) = &mut self.conn else { return Ok(()) };
+        if self.options.mode != ImportMode::Batches {
+            return Ok(());
+        }
+        // Which is another one when, and only when, another connection has written.
+        let version = Sql::new("SELECT data_version FROM pragma_data_version");
+        let version = conn.number(version)?;
+        let others_write = self.data_version.replace(version).is_some_and(|it| it != version);
+        if others_write || self.paused.elapsed() >= PAUSE_EVERY {
+            std::thread::sleep(PAUSE);
+            self.paused = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Ends the import: what lists are read by is as it should be, and all that was taken in is kept.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub fn finish(mut self) -> Result<(), ImportError> {
+        self.settle()?;
+        if self.options.mode == ImportMode::AllOrNothing {
+            match &mut self.conn {
+                Conn::Sqlite(conn) => AnsiTransactionManager::commit_transaction(conn)?,
+                Conn::Postgres(conn) => AnsiTransactionManager::commit_transaction(conn)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the indexes anew that were set aside. Customers without an account are looked for in one:
+    /// they are to come after this.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails. The next who opens it goes on then.
+    pub fn settle(&mut self) -> Result<(), ImportError> {
+        self.into_nothing = false;
+        if !std::mem::take(&mut self.are_indexes_set_aside) {
+            return Ok(());
+        }
+        let mode = self.options.mode;
+        if let Conn::Sqlite(conn) = &mut self.conn {
+            sqlite::import::make_room(conn)?;
+        }
+        while self.conn.transaction(mode, |it| {
+            indexes::lock(it)?;
+            indexes::put_one_back(it)
+        })? {
+            self.let_others_write()?;
+        }
+        if let Conn::Sqlite(conn) = &mut self.conn {
+            sqlite::import::take_room(conn)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody is looking up anything yet, and all is to be written: that is faster without indexes.
+    fn set_indexes_aside(&mut self) {
+        self.into_nothing = false;
+        let set_aside = self.conn.transaction(self.options.mode, |it| {
+            indexes::lock(it)?;
+            match indexes::are_set_aside(it)? {
+                true => Ok(()),
+                false => indexes::set_aside(it),
+            }
+        });
+        match set_aside {
+            Ok(()) => self.are_indexes_set_aside = true,
+            // It takes the right to do so, and is only about time.
+            Err(error) => log::debug!("the indexes stay where they are: {error}"),
+        }
+    }
+
+    /// Whether somebody else has only stood in the way.
+    fn may_work_again(&self, error: &Error) -> bool {
+        let is_race = matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _));
+        self.options.mode == ImportMode::Batches
+            && (is_race || is_conflict(error) || *error == Error::NotFound)
+    }
+}
+
+/// Takes in a batch, in a transaction: what has become of each, and who came in.
+fn take(
+    target: &mut dyn Load,
+    batch: &[Incoming],
+    numbering: &AccountNumbering,
+    options: &ImportOptions,
+    came_before: &RoaringTreemap,
+) -> QueryResult<(Vec<Outcome>, RoaringTreemap)> {
+    let is_dry = options.mode == ImportMode::DryRun;
+    let write = Write {
+        actor: ACTOR.to_owned(),
+        request_id: options.request_id.clone(),
+        precondition: None,
+        idempotency: None,
+    };
+    let now = Timestamp::now();
+    let mut outcomes = Vec::with_capacity(batch.len());
+    let mut came = RoaringTreemap::new();
+    while outcomes.len() < batch.len() {
+        let rest = &batch[outcomes.len()..];
+        let planning = Planning {
+            numbering,
+            on_conflict: options.on_conflict,
+            is_dry,
+            now,
+            came_before: (!options.may_repeat).then_some(came_before),
+        };
+        let plan: Plan = planning.plan(target, rest, &mut came)?;
+        outcomes.extend(plan.outcomes);
+        match is_dry {
+            true => overlay::store(target, &plan.created, &plan.changed)?,
+            false => target.store(&plan.created, plan.changed, &write, now)?,
+        }
+    }
+    Ok((outcomes, came))
+}
+
+/// Why an import cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("the database failed: {0}")]
+pub struct ImportError(#[from] Error);

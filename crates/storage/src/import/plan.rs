@@ -1,0 +1,282 @@
+//! What is to be written so that a batch of customers is in.
+
+use std::collections::HashMap;
+
+use customers_domain::import::{Incoming, OnConflict, Verdict};
+use customers_domain::{AccountNumbering, Customer, CustomerAccount, CustomerId, Timestamp};
+use diesel::prelude::*;
+use diesel::result::Error;
+use roaring::RoaringTreemap;
+
+use super::{Changed, Load, Outcome, overlay};
+use crate::listing::Dialect;
+use crate::row::{CustomerRow, customer_id, text_key};
+use crate::sql::Sql;
+
+/// Customers of one name and one value of everything else that has a column are hardly more.
+const SAME: i64 = 50;
+
+/// How a plan is made.
+pub(super) struct Planning<'a> {
+    pub numbering: &'a AccountNumbering,
+    pub on_conflict: OnConflict,
+    pub is_dry: bool,
+    pub now: Timestamp,
+    /// Who came in with earlier batches, where nobody may come in twice.
+    pub came_before: Option<&'a RoaringTreemap>,
+}
+
+/// What is to be written for the first customers of a batch, and what becomes of each.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub created: Vec<Customer>,
+    pub changed: Vec<Changed>,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// The customers of a batch that are there, as they are with what is planned.
+#[derive(Default)]
+struct Known {
+    by_id: HashMap<i64, Customer>,
+    /// As they are stored, unless they are new.
+    stored: HashMap<i64, CustomerRow>,
+    ids: HashMap<String, i64>,
+    /// The new ones that came without an account, by their names: where they are in the plan.
+    unidentified: HashMap<String, Vec<usize>>,
+}
+
+impl Known {
+    fn of_account(&self, account: &CustomerAccount) -> Option<&Customer> {
+        self.by_id.get(self.ids.get(account.key().as_str())?)
+    }
+
+    /// Whether one of those that are planned has all that comes in without an id and an account.
+    fn has_created(&self, incoming: &Incoming, created: &[Customer]) -> bool {
+        let Some(name) = incoming.name() else {
+            return false;
+        };
+        let alike = self.unidentified.get(name).into_iter().flatten();
+        alike.map(|at| &created[*at]).any(|customer| incoming.is_had_by(customer))
+    }
+
+    /// Adds one, or puts it in the place of what it was before.
+    fn put(&mut self, customer: Customer) {
+        let id = customer.id.get();
+        if let Some(before) = self.by_id.get(&id) {
+            self.ids.remove(before.customer_account.key().as_str());
+        }
+        self.ids.insert(customer.customer_account.key().into(), id);
+        self.by_id.insert(id, customer);
+    }
+}
+
+impl Planning<'_> {
+    /// Plans the first of these customers: all, unless one of them gives up an account, which must be
+    /// written before another takes it. Who comes in is added to those who `came` with the same batch.
+    pub fn plan(
+        &self,
+        target: &mut dyn Load,
+        batch: &[Incoming],
+        came: &mut RoaringTreemap,
+    ) -> QueryResult<Plan> {
+        let mut known = self.known(target, batch)?;
+        let mut plan = Plan::default();
+        let mut ids = Vec::new();
+        for (at, incoming) in batch.iter().enumerate() {
+            let account = incoming.account();
+            let of_id = incoming.id.and_then(|id| known.by_id.get(&id.get()));
+            let of_account = match &account {
+                Some(account) => known.of_account(account),
+                None if incoming.id.is_none() => {
+                    if known.has_created(incoming, &plan.created) || self.has(target, incoming)? {
+                        plan.outcomes.push(Outcome::Unchanged);
+                        continue;
+                    }
+                    None
+                }
+                None => None,
+            };
+            let came_before = |id: CustomerId| {
+                let is_among = |those: &RoaringTreemap| those.contains(id.get() as u64);
+                self.came_before.is_some_and(|before| is_among(before) || is_among(came))
+            };
+            match incoming.onto(of_id, of_account, self.on_conflict, came_before) {
+                Verdict::Create(new) => {
+                    let id = match incoming.id {
+                        Some(id) => id,
+                        None => {
+                            if ids.is_empty() {
+                                ids = self.ids(target, &batch[at..], &known, plan.created.len())?;
+                            }
+                            customer_id(ids.pop().ok_or(Error::NotFound)?)?
+                        }
+                    };
+                    let account = match account {
+                        Some(account) => account,
+                        None => {
+                            let alike = known.unidentified.entry(new.name.clone()).or_default();
+                            alike.push(plan.created.len());
+                            self.free_account(target, id, &known)?
+                        }
+                    };
+                    let customer = incoming.create(*new, id, account, self.now);
+                    came.insert(id.get() as u64);
+                    known.put(customer.clone());
+                    plan.created.push(customer);
+                    plan.outcomes.push(Outcome::Created);
+                }
+                Verdict::Change(before, after) => {
+                    let id = before.id.get();
+                    came.insert(id as u64);
+                    let gives_up = before.customer_account.key() != after.customer_account.key();
+                    let stored =
+                        known.stored.remove(&id).unwrap_or_else(|| CustomerRow::from(&*before));
+                    known.put((*after).clone());
+                    known.stored.insert(id, CustomerRow::from(&*after).keeping_unknown(&stored)?);
+                    plan.changed.push(Changed { stored, before: *before, after: *after });
+                    plan.outcomes.push(Outcome::Updated);
+                    if gives_up {
+                        break;
+                    }
+                }
+                Verdict::Unchanged(id) => {
+                    came.insert(id.get() as u64);
+                    plan.outcomes.push(Outcome::Unchanged);
+                }
+                Verdict::Skip(_) => plan.outcomes.push(Outcome::Skipped),
+                Verdict::Refuse(refusal) => plan.outcomes.push(Outcome::Refused(refusal)),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The customers that have an id or an account of the batch.
+    fn known(&self, target: &mut dyn Load, batch: &[Incoming]) -> QueryResult<Known> {
+        let mut ids: Vec<i64> = batch.iter().filter_map(|it| Some(it.id?.get())).collect();
+        let keys: Vec<String> =
+            batch.iter().filter_map(|it| Some(it.account()?.key().into())).collect();
+        let mut known = Known::default();
+        let sources =
+            if self.is_dry { &["customers", overlay::SOURCE][..] } else { &["customers"] };
+        // What a dry run would have written comes last, and counts.
+        for source in sources {
+            let dialect = target.dialect();
+            let rows = [
+                listed(dialect, source, "id", "bigint", &ids)?,
+                listed(dialect, source, "account_key", "text", &keys)?,
+            ];
+            for query in rows.into_iter().flatten() {
+                for row in target.rows(query)? {
+                    let (row, customer) = row.into_both()?;
+                    ids.push(customer.id.get());
+                    known.stored.insert(customer.id.get(), row);
+                    known.put(customer);
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Ids for those of the rest that are new and have none.
+    fn ids(
+        &self,
+        target: &mut dyn Load,
+        rest: &[Incoming],
+        known: &Known,
+        made: usize,
+    ) -> QueryResult<Vec<i64>> {
+        let is_new = |it: &&Incoming| {
+            it.id.is_none()
+                && it.account().is_none_or(|account| known.of_account(&account).is_none())
+        };
+        let count = rest.iter().filter(is_new).count();
+        let given = rest.iter().filter_map(|it| it.id).chain(known.by_id.values().map(|it| it.id));
+        if self.is_dry {
+            // Nobody sees them; they are only to be others than all that are given.
+            let made =
+                made as i64 + target.number(Sql::new("SELECT count(*) FROM import_overlay"))?;
+            return Ok((0..count as i64).map(|at| CustomerId::MAX.get() - made - at).collect());
+        }
+        let mut ids = target.next_ids(count, given.map(CustomerId::get).max().unwrap_or(0))?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+
+    /// The first account made for this id that nobody has.
+    fn free_account(
+        &self,
+        target: &mut dyn Load,
+        id: CustomerId,
+        known: &Known,
+    ) -> QueryResult<CustomerAccount> {
+        for account in self.numbering.candidates(id) {
+            let key = account.key();
+            let owner = Sql::new("SELECT count(*) FROM customers WHERE account_key = ");
+            if !known.ids.contains_key(key.as_str())
+                && target.number(owner.bind(key.as_str()))? == 0
+            {
+                return Ok(account);
+            }
+        }
+        unreachable!("there is always another account to try")
+    }
+
+    /// Whether a customer has all that comes in without an id and an account: it was brought in before.
+    fn has(&self, target: &mut dyn Load, incoming: &Incoming) -> QueryResult<bool> {
+        let Ok(new) = incoming.changes.new_customer() else {
+            return Ok(false);
+        };
+        let key = text_key(&new.name);
+        let account = self.numbering.account(1);
+        let as_row = CustomerRow::from(&incoming.create(new, CustomerId::MIN, account, self.now));
+        let dialect = target.dialect();
+        let is = match dialect {
+            Dialect::Sqlite => " IS ",
+            Dialect::Postgres => " IS NOT DISTINCT FROM ",
+        };
+        let mut alike = Sql::default();
+        for (column, value) in as_row.binds() {
+            if incoming.changes.iter().any(|(attribute, _)| attribute.field == column) {
+                alike = alike.push(" AND customers.").push(column).push(is).bind(value);
+            }
+        }
+        let there = Sql::new(
+            "FROM customer_keys AS k CROSS JOIN customers \
+             WHERE customers.id = k.id AND k.deleted_at IS NULL AND k.name = ",
+        );
+        let mut queries = vec![there.bind(key).append(alike.clone())];
+        if self.is_dry {
+            let planned = Sql::new("FROM ").push(overlay::SOURCE);
+            queries.push(planned.push(" WHERE customers.deleted_at IS NULL").append(alike));
+        }
+        for query in queries {
+            let customers = target.customers(query.push(" LIMIT ").bind(SAME), SAME as usize)?;
+            if customers.iter().any(|customer| incoming.is_had_by(customer)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The rows of a source whose column is one of these values; `None` where there are none.
+fn listed(
+    dialect: Dialect,
+    source: &str,
+    column: &str,
+    kind: &str,
+    values: &[impl serde::Serialize],
+) -> QueryResult<Option<Sql>> {
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let list = serde_json::to_string(values).map_err(|it| Error::SerializationError(it.into()))?;
+    let (each, end) = match dialect {
+        Dialect::Sqlite => ("value FROM json_each(".to_owned(), ")"),
+        Dialect::Postgres => {
+            (format!("CAST(value AS {kind}) FROM json_array_elements_text(CAST("), " AS json))")
+        }
+    };
+    let query = format!("FROM {source} WHERE customers.{column} IN (SELECT {each}");
+    Ok(Some(Sql::new(query).bind(list).push(end).push(")")))
+}

@@ -1,0 +1,112 @@
+//! Customers that are brought into PostgreSQL, by COPY.
+
+use customers_domain::{Customer, Timestamp, Write};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::sql_types::BigInt;
+
+use super::connections::with_time_limits;
+use super::reads::Asked;
+use super::writes::{SLOTS, modification};
+use crate::change::{Change, Creation, Difference};
+use crate::error::OpenError;
+use crate::import::{Changed, Load};
+use crate::reading::Ask;
+use crate::schema::{customer_history, customer_keys, customer_phones, customers};
+use crate::sql::Sql;
+
+/// A sequence that is so far behind is set, and else drawn from: others may draw meanwhile, and it must
+/// not be set back.
+const FAR: i64 = 10_000;
+
+/// A connection for an import.
+pub(crate) fn connect(url: &str) -> Result<PgConnection, OpenError> {
+    let mut conn = super::connect(&with_time_limits(url))?;
+    conn.batch_execute("SET maintenance_work_mem = '128MB'")
+        .map_err(|error| OpenError::Connect(error.into()))?;
+    Ok(conn)
+}
+
+/// The connection as it is asked and written to.
+pub(crate) fn target(conn: &mut PgConnection) -> Asked<'_> {
+    Asked { conn, has_search_index: false }
+}
+
+impl Asked<'_> {
+    /// Lets the ids that are drawn go on behind this one.
+    fn go_on_behind(&mut self, id: i64) -> QueryResult<()> {
+        let mut last = self.number(Sql::new(
+            "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM customers_id",
+        ))?;
+        if id > last + FAR {
+            self.number(Sql::new("SELECT setval('customers_id', ").bind(id).push(")"))?;
+            return Ok(());
+        }
+        while last < id {
+            let draw = Sql::new("SELECT max(nextval('customers_id')) FROM generate_series(1, ");
+            last = self.number(draw.bind(id - last).push(")"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Load for Asked<'_> {
+    fn next_ids(&mut self, count: usize, above: i64) -> QueryResult<Vec<i64>> {
+        self.go_on_behind(above)?;
+        let draw = Sql::new("SELECT nextval('customers_id') FROM generate_series(1, ");
+        self.numbers(draw.bind(count as i64).push(")"))
+    }
+
+    fn store(
+        &mut self,
+        created: &[Customer],
+        changed: Vec<Changed>,
+        write: &Write,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        if let Some(last) = created.iter().map(|customer| customer.id.get()).max() {
+            self.go_on_behind(last)?;
+            let (mut rows, mut keys, mut history) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut phones, mut live) = (Vec::new(), 0);
+            for customer in created {
+                let creation = Creation::new(customer, write);
+                let id = customer.id.get();
+                let digits = creation.phones.into_iter().map(|digits| {
+                    (customer_phones::digits.eq(digits), customer_phones::customer_id.eq(id))
+                });
+                phones.extend(digits);
+                rows.push(creation.row);
+                keys.push(creation.keys);
+                history.push(creation.history);
+                history.last_mut().expect("it was just put there").at = now.as_micros();
+                live += i64::from(creation.is_live);
+            }
+            diesel::copy_from(customers::table).from_insertable(rows).execute(self.conn)?;
+            diesel::copy_from(customer_keys::table).from_insertable(keys).execute(self.conn)?;
+            diesel::copy_from(customer_phones::table).from_insertable(phones).execute(self.conn)?;
+            diesel::copy_from(customer_history::table)
+                .from_insertable(history)
+                .execute(self.conn)?;
+            self.execute(
+                Sql::new("UPDATE customer_totals SET live = live + ")
+                    .bind(live)
+                    .push(", deleted = deleted + ")
+                    .bind(created.len() as i64 - live)
+                    .push(" WHERE slot = ")
+                    .bind((last % SLOTS) as i32),
+            )?;
+        }
+        for Changed { stored, before, after } in changed {
+            let change = Change::between(&before, &after);
+            let mut difference = Difference::new(&change, &stored, &before, &after, write)?;
+            difference.history.at = now.as_micros();
+            let modified = modification(difference, &before).typed::<BigInt>();
+            // Somebody else has changed it meanwhile.
+            if modified.get_result::<i64>(self.conn)? != 1 {
+                return Err(Error::NotFound);
+            }
+        }
+        Ok(())
+    }
+}
