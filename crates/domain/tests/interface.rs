@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use customers_domain::history::{Action, Change, HistoryEntry, UnknownAction};
+use customers_domain::import::{self, Incoming, OnConflict, Refusal, Verdict};
+use customers_domain::lenient::{self, Sent, is_integer};
 use customers_domain::password::{InvalidPassword, Password, PasswordHash};
 use customers_domain::search::{MAX_HITS, MAX_TERM_CHARS, SearchTerm, SearchWord};
 use customers_domain::selection::{
@@ -134,6 +136,7 @@ fn customers_and_their_accounts() {
         FOLD_VERSION => i32;
         Timestamp::now => fn() -> Timestamp;
         Timestamp::from_micros => fn(i64) -> Option<Timestamp>;
+        Timestamp::of_date => fn(&str) -> Option<Timestamp>;
         Timestamp::as_micros => fn(Timestamp) -> i64;
         Timestamp::saturating_add => fn(Timestamp, Duration) -> Timestamp;
     }
@@ -191,7 +194,7 @@ fn attributes_and_rules() {
         |rule| match rule {
             Rule::Min(limit) | Rule::Max(limit) => i64::from(limit),
             Rule::MaxChars(limit) => limit as i64,
-            Rule::Required | Rule::Text | Rule::Integer | Rule::Boolean => 0,
+            Rule::Required | Rule::Text | Rule::Integer | Rule::Boolean | Rule::Time => 0,
             Rule::ControlCharacter | Rule::FormatCharacter | Rule::Emails | Rule::DotSegment => 0,
             _ => 0,
         } => fn(Rule) -> i64;
@@ -208,6 +211,65 @@ fn attributes_and_rules() {
         Violations => (Clone + Debug + Eq + Error + Send + Sync);
     }
 }
+
+#[test]
+fn what_was_sent_and_what_comes_in() {
+    have! {
+        lenient::read => for<'a> fn(Kind, Sent<'a>) -> Result<Value<'a>, Rule>;
+        lenient::id => fn(Sent<'_>) -> Result<Option<CustomerId>, Rule>;
+        lenient::time => fn(Sent<'_>) -> Result<Option<Timestamp>, Rule>;
+        is_integer => fn(&str) -> bool;
+        |sent| sent.is_nothing() => fn(Sent<'_>) -> bool;
+        |sent| match sent {
+            Sent::Number(text) | Sent::Text(text) => Some(text),
+            Sent::Null | Sent::Boolean(false | true) | Sent::Other => None,
+        } => fn(Sent<'_>) -> Option<&str>;
+        || import::names().collect() => fn() -> Vec<&'static str>;
+        |Incoming { id, changes, created_at, updated_at, deleted_at }| {
+            (id, changes, [created_at, updated_at], deleted_at)
+        } => fn(Incoming) -> Moments;
+        Incoming::account => fn(&Incoming) -> Option<CustomerAccount>;
+        Incoming::name => fn(&Incoming) -> Option<&str>;
+        |it, of_id, of_account, on_conflict, came_before| {
+            it.onto(of_id, of_account, on_conflict, came_before)
+        } => fn(
+            &Incoming,
+            Option<&Customer>,
+            Option<&Customer>,
+            OnConflict,
+            fn(CustomerId) -> bool,
+        ) -> Verdict;
+        Incoming::applied_to => fn(&Incoming, &Customer) -> Customer;
+        Incoming::create
+            => fn(&Incoming, NewCustomer, CustomerId, CustomerAccount, Timestamp) -> Customer;
+        Incoming::is_had_by => fn(&Incoming, &Customer) -> bool;
+        |it| match it { OnConflict::Fail | OnConflict::Skip | OnConflict::Update => () }
+            => fn(OnConflict);
+        |it| match it {
+            Verdict::Create(new) => drop::<Box<NewCustomer>>(new),
+            Verdict::Change(before, after) => drop::<[Box<Customer>; 2]>([before, after]),
+            Verdict::Unchanged(CustomerId { .. }) | Verdict::Skip(CustomerId { .. }) => (),
+            Verdict::Refuse(refusal) => drop::<Refusal>(refusal),
+        } => fn(Verdict);
+        |it| match it {
+            Refusal::Exists { id, differing } | Refusal::Repeated { id, differing } => {
+                Ok((id, differing))
+            }
+            Refusal::AccountTaken { id } | Refusal::Deleted { id } => Ok((id, Vec::new())),
+            Refusal::Incomplete(violations) => Err(violations),
+        } => fn(Refusal) -> Result<(CustomerId, Vec<String>), Violations>;
+    }
+    are! {
+        Sent<'static> => (Copy + Debug + Eq);
+        OnConflict => (Copy + Debug + Default + Eq);
+        Incoming, Verdict => (Clone + Debug + Eq);
+        Refusal => (Clone + Debug + Eq + Error + Send + Sync);
+    }
+}
+
+/// What is told of a customer that comes in.
+type Moments =
+    (Option<CustomerId>, CustomerChanges, [Option<Timestamp>; 2], Option<Option<Timestamp>>);
 
 #[test]
 fn history_and_writes() {
