@@ -34,6 +34,10 @@ use writer::Writer;
 /// Writing waits so long for another process that writes to the same file.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same while the database is opened. Several that do so at once may have much to write, one piece
+/// after the other, and SQLite lets nobody stand in a queue.
+const OPENING_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Memory for pages, in KiB, of each connection that reads inline and of the one that writes: enough for
 /// the inner pages of the indexes of millions of customers, so that a point read touches the file for
 /// its leaves only.
@@ -69,11 +73,13 @@ impl SqliteStore {
         }
         let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
-        migrations::migrate_sqlite(&mut conn)?;
         let failed = |error: diesel::result::Error| OpenError::Migrate(error.into());
+        set_lock_timeout(&mut conn, OPENING_LOCK_TIMEOUT).map_err(failed)?;
+        migrations::migrate_sqlite(&mut conn)?;
         if refresh::is_due(&mut conn).map_err(failed)? {
             refresh::refresh(|| conn.immediate_transaction(refresh::step)).map_err(failed)?;
         }
+        set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT).map_err(failed)?;
         let pool = |idle, cache_kib| {
             Pool::builder()
                 .max_size(readers(options.connections).get())
@@ -139,6 +145,11 @@ fn readers(most: NonZeroU32) -> NonZeroU32 {
     threads.map_or(most, |threads| threads.min(most))
 }
 
+/// From now on, whoever writes to the same file is waited for so long.
+fn set_lock_timeout(conn: &mut SqliteConnection, timeout: Duration) -> QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", timeout.as_millis()))
+}
+
 /// The path as SQLite takes it.
 pub(crate) fn file_name(path: &Path) -> Result<String, OpenError> {
     let file = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
@@ -149,7 +160,7 @@ pub(crate) fn file_name(path: &Path) -> Result<String, OpenError> {
 pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenError> {
     let connect = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let mut conn = SqliteConnection::establish(file)?;
-        conn.batch_execute(&format!("PRAGMA busy_timeout = {}", WRITE_LOCK_TIMEOUT.as_millis()))?;
+        set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT)?;
         let deadline = Instant::now() + WRITE_LOCK_TIMEOUT;
         // Where several processes make the file at once, SQLite does not wait: each would wait for
         // the other. The one that is not told so goes on.

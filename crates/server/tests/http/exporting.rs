@@ -335,7 +335,9 @@ async fn whoever_stops_reading_ends_it(home: Home) {
             format!("set -o pipefail; \"$0\" export --format {format} | head -c 10 > some");
         shell.args(["-c", &script]).arg(program).env("DATABASE_URL", home.database.url());
         let ran = run(shell.current_dir(home.folder()));
-        assert_eq!((ran.code, &*ran.stderr), (0, ""), "{format}");
+        // On a slow machine it tells how far it is.
+        let told: Vec<_> = ran.stderr.lines().filter(|it| !it.starts_with("exported ")).collect();
+        assert_eq!((ran.code, told), (0, vec![]), "{format}");
         assert_eq!(fs::read(home.folder().join("some")).expect("a file").len(), 10);
     }
 }
