@@ -18,12 +18,12 @@ use customers_storage::{DatabaseUrl, Export, Options};
 use indicatif::HumanCount;
 use tokio::sync::oneshot;
 
-use crate::Failure;
 use crate::cli::{Deleted, ExportFormat as Format, ExportTo};
 use crate::config::Database;
 use crate::erase::unknown;
 use crate::signals::StopSignals;
 use crate::token::show;
+use crate::{Failure, same_file};
 use progress::Progress;
 use sheet::{Sheet, SheetError};
 use target::Target;
@@ -133,6 +133,9 @@ fn export(
         ExportError::Unknown(id) => unknown(id),
         error => Failure::other(error),
     };
+    if let Some(path) = path {
+        same_file::refuse(path, None, url)?;
+    }
     let mut target =
         Target::open(path, stop.clone()).map_err(|error| named(ExportError::Write(error)))?;
     let begin = |selection| {

@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod json;
+mod quotes;
 mod sheet;
 mod table;
 
@@ -52,6 +53,7 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
         let counted = gauge.clone();
         Ok(Source {
             name: file.display().to_string(),
+            file: Some(file.clone()),
             unit: format.unit(),
             gauge,
             start_at,

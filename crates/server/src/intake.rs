@@ -6,6 +6,7 @@ mod report;
 mod row;
 mod rows;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -14,10 +15,10 @@ use customers_domain::import::Refusal;
 use customers_storage::{Import, ImportMode, ImportOptions, Outcome};
 use tokio::sync::oneshot;
 
-use crate::Failure;
 use crate::cli::Intake;
 use crate::config::Database;
 use crate::signals::StopSignals;
+use crate::{Failure, same_file};
 use columns::{Columns, Fault};
 use progress::Progress;
 use report::Report;
@@ -37,6 +38,8 @@ type Read = Box<dyn FnOnce(&mut Rows) -> Result<(), ReadError> + Send>;
 pub struct Source {
     /// What it is called.
     pub name: String,
+    /// Where it is a file.
+    pub file: Option<PathBuf>,
     /// What a row of it is called: a line, a row or a customer.
     pub unit: &'static str,
     /// How much of it is read.
@@ -68,6 +71,9 @@ pub async fn run(
     std::thread::spawn(move || {
         let work = || {
             let source = open(&stop_work)?;
+            if let Some(report) = &how.report {
+                same_file::refuse(report, source.file.as_deref(), &url)?;
+            }
             let import = ImportOptions {
                 on_conflict: how.on_conflict.into(),
                 request_id: format!("import-{}", Timestamp::now().as_micros()),

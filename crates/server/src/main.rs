@@ -14,6 +14,7 @@ mod intake;
 mod logging;
 mod metrics;
 mod pull;
+mod same_file;
 mod serve;
 mod signals;
 mod sweeping;

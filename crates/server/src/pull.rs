@@ -30,6 +30,7 @@ pub async fn run(database: &Database, from: PullFrom) -> Result<(), Failure> {
     let gauge = Arc::new(Gauge::default());
     let source = Source {
         name: client.base().to_owned(),
+        file: None,
         unit: "customer",
         gauge: gauge.clone(),
         start_at: 0,

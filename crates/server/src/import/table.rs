@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use encoding_rs::{Decoder, Encoding, UTF_8, WINDOWS_1252};
 
+use super::quotes::Quotes;
 use crate::formula::as_meant;
 use crate::intake::{Cell, Column, Found, ReadError, Row, Sink};
 
@@ -74,7 +75,12 @@ impl Written {
         let decoder =
             (self.encoding != UTF_8).then(|| self.encoding.new_decoder_with_bom_removal());
         let lines = Rc::new(RefCell::new(Lines::default()));
-        let text = Watched { input: Text::new(file, decoder), lines: lines.clone() };
+        let text = Watched {
+            input: Text::new(file, decoder),
+            lines: lines.clone(),
+            quotes: Quotes::new(self.separator),
+            wrong: None,
+        };
         let mut table = csv::ReaderBuilder::new()
             .delimiter(self.separator)
             .flexible(true)
@@ -207,14 +213,20 @@ impl Lines {
     }
 }
 
-/// What notes line breaks, and refuses to go on with a row that has no end.
+/// What notes line breaks, and refuses to go on with a row that has no end, or quotes at odds.
 struct Watched<R> {
     input: R,
     lines: Rc<RefCell<Lines>>,
+    quotes: Quotes,
+    /// What is wrong with the row behind what has been read.
+    wrong: Option<String>,
 }
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Some(wrong) = self.wrong.take() {
+            return Err(io::Error::other(wrong));
+        }
         let mut lines = self.lines.borrow_mut();
         if lines.read > lines.ended + MOST_BYTES {
             return Err(io::Error::other(format!(
@@ -223,7 +235,18 @@ impl<R: Read> Read for Watched<R> {
                 MOST_BYTES >> 20
             )));
         }
-        let length = self.input.read(out)?;
+        let mut length = self.input.read(out)?;
+        if length == 0 {
+            self.quotes.end().map_err(io::Error::other)?;
+        }
+        if let Err((before, wrong)) = self.quotes.see(&out[..length]) {
+            // The rows before it come in.
+            if before == 0 {
+                return Err(io::Error::other(wrong));
+            }
+            self.wrong = Some(wrong);
+            length = before;
+        }
         let start = lines.read;
         let breaks = out[..length].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
         lines.breaks.extend(breaks.map(|(at, _)| start + at as u64));

@@ -156,6 +156,11 @@ impl Columns {
         }
     }
 
+    /// Whether one of them holds ids.
+    pub fn has_ids(&self) -> bool {
+        self.columns.iter().any(|(_, target)| *target == Some(Target::Id))
+    }
+
     /// The customer of a row.
     ///
     /// # Errors

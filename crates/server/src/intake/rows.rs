@@ -45,8 +45,8 @@ pub struct Rows {
     batch: Batch,
     /// Rows of lines before this one are passed over.
     start_at: u64,
-    /// The rows without an account, which come last, so that none is made for them that another
-    /// comes with; they may be more than memory holds.
+    /// The rows without an account, or without an id where others have one: they come last, so that
+    /// none is made for them that another comes with. They may be more than memory holds.
     waiting: File,
     waits: bool,
     may_be_empty: bool,
@@ -172,9 +172,12 @@ impl Rows {
     }
 
     fn row(&mut self, row: Row, may_wait: bool) -> Result<(), ReadError> {
-        let read = self.columns().read(&row);
+        let (read, has_ids) = {
+            let columns = self.columns();
+            (columns.read(&row), columns.has_ids())
+        };
         match read {
-            Ok(incoming) if may_wait && incoming.account().is_none() => self.wait(&row),
+            Ok(incoming) if may_wait && is_to_be_numbered(&incoming, has_ids) => self.wait(&row),
             read => self.add(row.line, read),
         }
     }
@@ -208,4 +211,9 @@ impl Rows {
     fn columns(&self) -> MutexGuard<'_, Columns> {
         self.columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an account or an id may have to be made for a customer that another row may come with.
+fn is_to_be_numbered(incoming: &Incoming, has_ids: bool) -> bool {
+    incoming.account().is_none() || (has_ids && incoming.id.is_none())
 }

@@ -10,6 +10,8 @@ cases! {
         control_characters_are_refused_on_every_database,
         a_file_in_utf_8_stays_so_where_some_of_it_is_broken,
         huge_values_are_refused_row_by_row,
+        a_missing_quote_swallows_nobody,
+        whoever_has_no_id_gets_none_that_another_brings,
     ]
     sqlite: [
         a_quote_that_is_missing_does_not_take_all_memory,
@@ -17,6 +19,7 @@ cases! {
         columns_without_end_are_refused,
         what_cannot_be_read_is_told,
         json_of_any_kind_is_told,
+        nothing_is_written_over_what_is_read_or_kept,
     ]
 }
 
@@ -69,6 +72,59 @@ async fn huge_values_are_refused_row_by_row(home: Home) {
     let ran = home.run(&["import", "h.ndjson"]);
     imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 2 refused");
     assert!(ran.stderr.contains("line 1: is longer than 4 MiB"), "{:.300}", ran.stderr);
+}
+
+async fn a_missing_quote_swallows_nobody(home: Home) {
+    for (text, told) in [
+        (
+            "customerAccount,name,comment\nA1,a,x\nA2,b,\"y\nA3,c,z\n",
+            "on line 3 has no closing quote",
+        ),
+        (
+            "customerAccount,comment,name\r\nA1,x,a\r\nA2,\"y,b\r\nA3,\"z\",c\r\n",
+            "on line 3 goes on behind a closing quote on line 4",
+        ),
+    ] {
+        write(&home, "q.csv", text);
+        let ran = home.run(&["import", "q.csv", "--on-conflict", "update"]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains(" 0 refused."), "{ran:?}");
+        assert!(ran.stderr.contains(told), "{ran:?}");
+        // Who comes before it is there, and nobody else.
+        assert_eq!(home.database.count("customers"), 1, "{text}");
+    }
+}
+
+async fn whoever_has_no_id_gets_none_that_another_brings(home: Home) {
+    let lines = "50,P50,fifty\n,P1,y\n52,,fiftytwo\n51,,fiftyone\n";
+    write(&home, "m.csv", format!("id,customerAccount,name\n{lines}"));
+    let counts = "4 created, 0 updated, 0 unchanged, 0 skipped, 0 refused";
+    imported(&home.run(&["import", "m.csv", "--dry-run"]), 0, counts);
+    imported(&home.run(&["import", "m.csv"]), 0, counts);
+    let exported = home.run_well(&["export", "--format", "csv"]);
+    for row in ["50,", "51,", "52,", "53,"] {
+        assert!(exported.lines().any(|line| line.starts_with(row)), "{row}: {exported}");
+    }
+    imported(&home.run(&["import", "m.csv"]), 0, "0 created, 0 updated, 4 unchanged");
+}
+
+async fn nothing_is_written_over_what_is_read_or_kept(home: Home) {
+    let text = "customerAccount,name\nA1,x\nA2\n";
+    write(&home, "in.csv", text);
+    imported(&home.run(&["import", "in.csv"]), 1, "1 created");
+    std::fs::hard_link(home.folder().join("in.csv"), home.folder().join("twin.csv")).unwrap();
+    let database = home.database.path().to_str().expect("UTF-8").to_owned();
+    for (report, told) in
+        [("in.csv", "is what is read"), ("twin.csv", "is what is read"), (&database, "database")]
+    {
+        let ran = home.run(&["import", "in.csv", "--dry-run", "--report", report]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(told), "{ran:?}");
+    }
+    let ran = home.run(&["export", &database, "--format", "csv"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert_eq!(std::fs::read_to_string(home.folder().join("in.csv")).unwrap(), text);
+    assert_eq!(home.database.count("customers"), 1);
 }
 
 async fn a_quote_that_is_missing_does_not_take_all_memory(home: Home) {
