@@ -287,7 +287,7 @@ impl Work {
             Err(ReadError::Unreadable(what)) => Some(format!("{name}: {what}")),
         };
         if let Some(ended) = ended {
-            let further = match keeps {
+            let further = match keeps && counts.all() > 0 {
                 true => format!(
                     "; what came in is kept. To go on, run the same command again{}",
                     go_on(waits.unwrap_or(reached).min(reached))

@@ -22,8 +22,9 @@ pub async fn run(database: &Database, from: PullFrom) -> Result<(), Failure> {
     let credentials =
         Credentials::new(from.token_file.as_deref(), from.email, from.password_file.as_deref())?;
     let client = Client::new(&from.url, credentials)?;
-    let of =
-        format!("{} {}", client.base(), if from.with_deleted { "with deleted" } else { "live" });
+    let which = if from.with_deleted { "with deleted" } else { "live" };
+    // A place in the list says nothing of a database that has not taken in what comes before it.
+    let of = format!("{} {which} into {}", client.base(), database.url()?);
     let keeper = from.resume.map(|file| Keeper { file, of });
     let place = keeper.as_ref().map_or(Ok(Place::Start), Keeper::place)?;
     let is_kept = keeper.is_some();

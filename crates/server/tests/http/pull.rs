@@ -168,6 +168,9 @@ async fn stopped_it_goes_on_where_it_was(server: TestServer) {
     // A place in another list is no place in this one.
     let ran = to.pull(&["--with-deleted", "--resume", "place.json"]);
     assert_eq!(ran.code, 2, "{ran:?}");
+    // Nor is it one for a database that has nothing of what comes before it.
+    let ran = run(to.command(&how).env("DATABASE_URL", "sqlite://other.db"));
+    assert_eq!(ran.code, 2, "{ran:?}");
     let ran = to.pull(&how);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("going on at the cursor"), "{ran:?}");
