@@ -106,7 +106,7 @@ macro_rules! customer {
 
         /// The attribute of this name.
         pub(crate) fn attribute_named(name: &str) -> Option<&'static Attribute> {
-            #[allow(non_camel_case_types)]
+            #[expect(non_camel_case_types, reason = "they are called as the fields are")]
             enum Position { $( $field, )+ }
 
             let position = match name {
