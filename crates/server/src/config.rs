@@ -11,7 +11,7 @@ use customers_api::{CorsOrigins, PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options, Secret};
 
-use crate::duration::duration;
+use crate::duration::{at_most_an_hour, duration};
 use crate::tls;
 
 /// The database and what is made in it.
@@ -145,9 +145,9 @@ pub struct Serve {
     tls_key: Option<PathBuf>,
 
     /// How long after SIGTERM requests are still taken, while /health/ready answers 503, so that a
-    /// balancer finds out and sends none: a number with one of the units s m h d w. [default: none
-    /// are taken any more]
-    #[arg(long, env, value_name = "DURATION", value_parser = duration)]
+    /// balancer finds out and sends none: a number with one of the units s m h, at most an hour.
+    /// [default: none are taken any more]
+    #[arg(long, env, value_name = "DURATION", value_parser = at_most_an_hour)]
     pub drain: Option<Duration>,
 
     /// The URL under which clients reach the service, such as `https://customers.example`: what the

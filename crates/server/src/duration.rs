@@ -22,6 +22,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, but no more than an hour: for what somebody waits for.
+pub fn at_most_an_hour(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        longer if longer > Duration::from_secs(3_600) => Err("give no more than an hour".into()),
+        duration => Ok(duration),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +44,7 @@ mod tests {
         {
             assert!(duration(other).is_err(), "{other}");
         }
+        assert_eq!(at_most_an_hour("60m"), Ok(Duration::from_secs(3_600)));
+        assert!(at_most_an_hour("3601s").is_err());
     }
 }

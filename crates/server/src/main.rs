@@ -26,7 +26,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use customers_storage::Store;
+use customers_storage::{DatabaseUrl, Store};
 
 use crate::cli::{Cli, Command};
 use crate::config::{Database, InvalidSetting};
@@ -118,8 +118,14 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Import(from) => import::run(&cli.database, from).await,
         Command::Pull(from) => pull::run(&cli.database, from).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
-        Command::Export(to) => export::run(&cli.database, to).await,
-        Command::Erase { id, yes } => erase::run(open(&cli.database)?, id, yes).await,
+        Command::Export(to) => {
+            expect_database(&cli.database)?;
+            export::run(&cli.database, to).await
+        }
+        Command::Erase { id, yes } => {
+            expect_database(&cli.database)?;
+            erase::run(open(&cli.database)?, id, yes).await
+        }
         Command::Openapi { client } => {
             let document =
                 if client { customers_api::client_document() } else { customers_api::document() };
@@ -129,6 +135,18 @@ async fn run(cli: Cli) -> Result<(), Failure> {
                 _ => Ok(()),
             }
         }
+    }
+}
+
+/// Refuses to go on where there is no database, for commands that have nothing to do in a new one: its
+/// name is mistyped.
+fn expect_database(settings: &Database) -> Result<(), Failure> {
+    match settings.url()? {
+        DatabaseUrl::Sqlite(path) if !path.exists() => Err(Failure::other(format!(
+            "there is no database {}; DATABASE_URL or --database-url says which one to use",
+            path.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

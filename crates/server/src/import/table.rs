@@ -46,7 +46,7 @@ impl std::fmt::Display for Written {
 }
 
 impl Written {
-    /// Finds out how a file is written. Unless it says so itself, it is UTF-8 where more of it is than
+    /// Finds out how a file is written. Unless it says so itself, it is UTF-8 where no less of it is than
     /// is not, of what is not ASCII, and Windows-1252 otherwise.
     pub fn find_out(file: &mut File, separator: Option<u8>) -> io::Result<Self> {
         file.rewind()?;
@@ -57,7 +57,7 @@ impl Written {
             Some((encoding, _)) if encoding != UTF_8 => (encoding, 0),
             _ => {
                 let Utf8 { characters, broken } = Utf8::in_file(file)?;
-                match mark.is_some() || broken == 0 || characters > broken {
+                match mark.is_some() || broken == 0 || characters >= broken {
                     true => (UTF_8, broken),
                     false => (WINDOWS_1252, 0),
                 }

@@ -153,6 +153,7 @@ async fn the_help_tells_what_erasing_leaves(home: Home) {
 }
 
 async fn whom_nobody_knows_cannot_be_erased(home: Home) {
+    home.run_well(&["migrate"]);
     for arguments in [&["erase", "7"][..], &["erase", "7", "--yes"]] {
         let ran = home.run(arguments);
         assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");

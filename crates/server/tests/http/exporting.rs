@@ -29,6 +29,7 @@ cases! {
     sqlite: [
         a_bar_is_drawn_on_a_terminal,
         a_file_that_cannot_be_made_is_told,
+        a_database_that_is_not_there_is_not_made,
     ]
 }
 
@@ -216,6 +217,7 @@ async fn every_format_holds_what_the_api_answers(server: TestServer) {
 }
 
 async fn nobody_is_exported_where_there_is_nobody(home: Home) {
+    home.run_well(&["migrate"]);
     let ran = home.run(&["export"]);
     assert_eq!((ran.code, &*ran.stdout), (0, ""), "{ran:?}");
     assert!(ran.stderr.contains("exported 0 customers"), "{}", ran.stderr);
@@ -487,7 +489,17 @@ async fn what_no_sheet_can_hold_is_told(server: TestServer) {
     assert_eq!(fs::read_dir(home.folder()).expect("a folder").count(), 0);
 }
 
+async fn a_database_that_is_not_there_is_not_made(home: Home) {
+    for arguments in [&["export"][..], &["erase", "1", "--yes"]] {
+        let ran = run(home.command().args(arguments).env("DATABASE_URL", "sqlite://no/such.db"));
+        assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");
+        assert!(ran.stderr.contains("there is no database no/such.db"), "{ran:?}");
+    }
+    assert!(!home.folder().join("no").exists());
+}
+
 async fn what_is_asked_for_wrongly_is_told(home: Home) {
+    home.run_well(&["migrate"]);
     for (arguments, told) in [
         (&["export", "--filter", "foo=1"][..], "Requested filter(s) `foo` are not allowed."),
         (&["export", "--filter", "vip=maybe"], "The vip filter must be true or false."),
@@ -523,6 +535,7 @@ async fn a_bar_is_drawn_on_a_terminal(home: Home) {
 }
 
 async fn a_file_that_cannot_be_made_is_told(home: Home) {
+    home.run_well(&["migrate"]);
     for path in ["no folder/a.csv", "."] {
         let ran = home.run(&["export", path, "--format", "csv"]);
         assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");

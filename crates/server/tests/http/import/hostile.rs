@@ -51,6 +51,12 @@ async fn a_file_in_utf_8_stays_so_where_some_of_it_is_broken(server: TestServer)
     assert!(ran.stderr.contains("line 3, column name: name is not in the encoding"), "{ran:?}");
     let found = server.get("/api/v1/customerAccounts/U1").await.expect(200);
     assert_eq!(found["name"], json!("Été"));
+    // As much of it is broken as is not.
+    write(&server.home, "v.csv", b"customerAccount,name\nV1,Zo\xC3\xA9\nV2,caf\xE9\n");
+    let ran = server.home.run(&["import", "v.csv"]);
+    imported(&ran, 1, "1 created, 0 updated, 0 unchanged, 0 skipped, 1 refused");
+    let found = server.get("/api/v1/customerAccounts/V1").await.expect(200);
+    assert_eq!(found["name"], json!("Zoé"));
 }
 
 async fn huge_values_are_refused_row_by_row(home: Home) {
