@@ -6,6 +6,7 @@ mod connections;
 mod customers;
 mod ids;
 pub(crate) mod import;
+mod readers;
 mod reads;
 mod replica;
 mod search_index;
@@ -25,11 +26,13 @@ use crate::{Options, migrations, refresh};
 pub(crate) use check::check;
 use connections::{Connections, PATIENCE};
 use ids::Ids;
+use readers::Readers;
 use reads::Asked;
 use replica::Replica;
 
 pub(crate) struct PostgresStore {
     connections: Connections,
+    readers: Readers,
     replica: Option<Replica>,
     ids: Ids,
     numbering: AccountNumbering,
@@ -65,6 +68,7 @@ impl PostgresStore {
             None => None,
         };
         Ok(Self {
+            readers: Readers::start(connections.shared()),
             connections,
             replica,
             ids: Ids::default(),
@@ -76,7 +80,9 @@ impl PostgresStore {
 
 impl Instrumented for PostgresStore {
     fn statistics(&self) -> Statistics {
-        let mut pools = vec![self.connections.statistics("postgres")];
+        let mut pool = self.connections.statistics("postgres");
+        pool.waiting += self.readers.waiting() as u32;
+        let mut pools = vec![pool];
         pools.extend(self.replica.as_ref().map(Replica::statistics));
         Statistics { pools, writer: None }
     }

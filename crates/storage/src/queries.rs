@@ -97,6 +97,20 @@ pub(crate) fn live_customer_of<'a>(account_key: &'a str) -> _ {
         .filter(customers::deleted_at.is_null())
 }
 
+/// The customers of these ids who are not deleted.
+#[auto_type]
+pub(crate) fn live_customers(ids: Vec<i64>) -> _ {
+    customers::table.filter(customers::id.eq_any(ids)).filter(customers::deleted_at.is_null())
+}
+
+/// The customers of these accounts who are not deleted.
+#[auto_type]
+pub(crate) fn live_customers_of<'a>(account_keys: Vec<&'a str>) -> _ {
+    customers::table
+        .filter(customers::account_key.eq_any(account_keys))
+        .filter(customers::deleted_at.is_null())
+}
+
 #[auto_type]
 pub(crate) fn owner_of<'a>(account_key: &'a str) -> _ {
     customers::table

@@ -41,11 +41,13 @@ impl PoolStatistics {
         Self { name, size, open: state.connections, used, waiting: 0 }
     }
 
-    /// The same of one that so many may wait for: who is served or waits has a permit of `admitted`.
-    pub(crate) fn queued(self, admitted: &Semaphore, waiting: usize) -> Self {
-        let taken = (self.size as usize + waiting).saturating_sub(admitted.available_permits());
-        // One that is no longer waited for may still be at work.
-        Self { waiting: (taken as u32).saturating_sub(self.used), ..self }
+    /// The same of one that so many may wait for: who is served or waits has a permit of `admitted`,
+    /// and who is at work one of `free`, perhaps after nobody waits for it any more.
+    pub(crate) fn queued(self, admitted: &Semaphore, free: &Semaphore, waiting: usize) -> Self {
+        let size = self.size as usize;
+        let admitted = (size + waiting).saturating_sub(admitted.available_permits());
+        let at_work = size.saturating_sub(free.available_permits());
+        Self { waiting: admitted.saturating_sub(at_work) as u32, ..self }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::statistics::PoolStatistics;
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A request waits so long for the server's answer.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// The server gives up a statement, and frees its connection, after so long.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,14 +56,21 @@ pub(super) fn with_time_limits(url: &str) -> String {
     }
 }
 
-pub(super) struct Connections {
+/// The connections, for threads that may wait for one.
+#[derive(Clone)]
+pub(super) struct Shared {
     pool: Pool<Manager>,
+    /// How long a connection is waited for.
+    patience: Duration,
+}
+
+/// The connections, for requests.
+pub(super) struct Connections {
+    shared: Shared,
     /// One permit for each connection, so that waiting takes no thread.
     free: Arc<Semaphore>,
     /// One permit for each request that is served or waits.
     admitted: Semaphore,
-    /// How long a connection is waited for.
-    patience: Duration,
 }
 
 impl Connections {
@@ -78,17 +85,25 @@ impl Connections {
             .build(Manager { url: url.to_owned() })?;
         let connections = size.get() as usize;
         Ok(Self {
-            pool,
+            shared: Shared { pool, patience },
             free: Arc::new(Semaphore::new(connections)),
             admitted: Semaphore::new(connections + WAITING),
-            patience,
         })
+    }
+
+    /// The same for threads that may wait for one.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The figures of this pool, under a name.
     pub fn statistics(&self, name: &'static str) -> PoolStatistics {
-        PoolStatistics::of(name, self.pool.max_size(), self.pool.state())
-            .queued(&self.admitted, WAITING)
+        let pool = &self.shared.pool;
+        PoolStatistics::of(name, pool.max_size(), pool.state()).queued(
+            &self.admitted,
+            &self.free,
+            WAITING,
+        )
     }
 
     /// Runs work that the data cannot refuse.
@@ -116,14 +131,14 @@ impl Connections {
         let Ok(_admitted) = self.admitted.try_acquire() else {
             return Err(unavailable("too many requests wait for a connection"));
         };
-        let patience = self.patience;
+        let patience = self.shared.patience;
         let permit = tokio::time::timeout(patience, self.free.clone().acquire_owned())
             .await
             .map_err(|_| unavailable("no connection became free in time"))?
             .map_err(unavailable)?;
-        let pool = self.pool.clone();
+        let shared = self.shared.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let done = persist(&pool, patience, work);
+            let done = shared.run(work);
             drop(permit);
             done
         });
@@ -135,41 +150,57 @@ impl Connections {
     }
 }
 
-/// Does the work until it is done, refused, or hopeless.
-fn persist<T, E>(
-    pool: &Pool<Manager>,
-    patience: Duration,
-    mut work: impl FnMut(&mut PgConnection) -> Result<T, Abort<E>>,
-) -> Result<Result<T, E>, RepositoryError> {
-    let deadline = Instant::now() + patience;
-    let mut attempts = 0;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut conn = pool.get_timeout(left).map_err(unavailable)?;
-        let started = Instant::now();
-        let error = match work(&mut conn.inner) {
-            Ok(done) => return Ok(Ok(done)),
-            Err(Abort::Refused(refusal)) => return Ok(Err(refusal)),
-            Err(Abort::Failed(error)) => error,
-        };
-        attempts += 1;
-        // By the clock, because the server says it in its own language.
-        if matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _))
-            && started.elapsed() >= STATEMENT_TIMEOUT
-        {
-            return Err(unavailable(error));
-        }
-        if is_away(&error) {
-            conn.is_away = true;
-            drop(conn);
-            if matches!(error, Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) {
-                std::thread::sleep(PAUSE);
+impl Shared {
+    /// The most connections that are open at once.
+    pub fn size(&self) -> u32 {
+        self.pool.max_size()
+    }
+
+    /// Runs work that the data cannot refuse, as [`Shared::run`] does.
+    pub fn query<T>(
+        &self,
+        mut work: impl FnMut(&mut PgConnection) -> QueryResult<T>,
+    ) -> Result<T, RepositoryError> {
+        let Ok(done) = self.run(move |conn| work(conn).map_err(Abort::<Never>::Failed))?;
+        Ok(done)
+    }
+
+    /// Does the work until it is done, refused, or hopeless.
+    fn run<T, E>(
+        &self,
+        mut work: impl FnMut(&mut PgConnection) -> Result<T, Abort<E>>,
+    ) -> Result<Result<T, E>, RepositoryError> {
+        let deadline = Instant::now() + self.patience;
+        let mut attempts = 0;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut conn = self.pool.get_timeout(left).map_err(unavailable)?;
+            let started = Instant::now();
+            let error = match work(&mut conn.inner) {
+                Ok(done) => return Ok(Ok(done)),
+                Err(Abort::Refused(refusal)) => return Ok(Err(refusal)),
+                Err(Abort::Failed(error)) => error,
+            };
+            attempts += 1;
+            // By the clock, because the server says it in its own language.
+            if matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _))
+                && started.elapsed() >= STATEMENT_TIMEOUT
+            {
+                return Err(unavailable(error));
             }
-        } else if !is_conflict(&error) || attempts >= ATTEMPTS {
-            return Err(from_postgres(error));
-        }
-        if Instant::now() >= deadline {
-            return Err(from_postgres(error));
+            if is_away(&error) {
+                conn.is_away = true;
+                drop(conn);
+                if matches!(error, Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+                {
+                    std::thread::sleep(PAUSE);
+                }
+            } else if !is_conflict(&error) || attempts >= ATTEMPTS {
+                return Err(from_postgres(error));
+            }
+            if Instant::now() >= deadline {
+                return Err(from_postgres(error));
+            }
         }
     }
 }

@@ -11,11 +11,12 @@ use customers_domain::{
 use diesel::prelude::*;
 
 use super::PostgresStore;
+use super::readers::Key;
 use super::reads::Asked;
 use super::writes::Writing;
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
-use crate::row::{CustomerRow, HistoryRow, at_most_one};
+use crate::row::{CustomerRow, HistoryRow};
 use crate::{migrations, queries, reading};
 
 impl PostgresStore {
@@ -59,28 +60,11 @@ impl CustomerRepository for PostgresStore {
     }
 
     async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
-        self.connections
-            .query(move |conn| {
-                at_most_one(
-                    queries::live_customer(id.get())
-                        .select(CustomerRow::as_select())
-                        .get_result(conn),
-                )
-            })
-            .await
+        self.readers.find(Key::Id(id.get())).await
     }
 
     async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
-        let key = key.clone();
-        self.connections
-            .query(move |conn| {
-                at_most_one(
-                    queries::live_customer_of(key.as_str())
-                        .select(CustomerRow::as_select())
-                        .get_result(conn),
-                )
-            })
-            .await
+        self.readers.find(Key::Account(key.as_str().to_owned())).await
     }
 
     async fn update(

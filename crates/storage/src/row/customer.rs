@@ -31,7 +31,7 @@ macro_rules! customer_row {
         // customer, so that it is prepared once.
         #[diesel(treat_none_as_default_value = false)]
         pub(crate) struct CustomerRow {
-            id: i64,
+            pub id: i64,
             customer_account: String,
             pub account_key: String,
             $( $field: $type, )+

@@ -54,8 +54,11 @@ impl Scanners {
     }
 
     pub fn statistics(&self) -> PoolStatistics {
-        PoolStatistics::of("scans", self.pool.max_size(), self.pool.state())
-            .queued(&self.admitted, WAITING)
+        PoolStatistics::of("scans", self.pool.max_size(), self.pool.state()).queued(
+            &self.admitted,
+            &self.free,
+            WAITING,
+        )
     }
 
     /// Runs a read on a thread. SQLite cannot be told to stop: one that takes too long is no longer
