@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use customers_domain::history::HistoryEntry;
 use customers_domain::search::SearchTerm;
-use customers_domain::selection::{Listing, Order, Page, Selection, Stretch};
+use customers_domain::selection::{Filter, Listing, Order, Page, Selection, Stretch};
 use customers_domain::{
     AccountKey, Customer, CustomerAccount, CustomerChanges, CustomerId, CustomerRepository,
     NewCustomer, RepositoryError, Timestamp, Write, WriteError, Written,
@@ -18,6 +18,15 @@ use crate::change::Change;
 use crate::error::{Abort, unavailable};
 use crate::row::{CustomerRow, HistoryRow};
 use crate::{migrations, queries, reading};
+
+/// How many queries a read takes.
+#[derive(Clone, Copy)]
+enum Queries {
+    /// One, which sees one state of the database by itself.
+    One,
+    /// Several, which need a transaction for that: two more ways to the server and back.
+    Several,
+}
 
 impl PostgresStore {
     /// Runs a write, again where it has to be.
@@ -35,10 +44,14 @@ impl PostgresStore {
     /// Runs a list or a search, on one state of the database.
     async fn ask<T: Send + 'static>(
         &self,
+        queries: Queries,
         mut query: impl FnMut(&mut Asked<'_>) -> QueryResult<T> + Clone + Send + 'static,
     ) -> Result<T, RepositoryError> {
         let has_search_index = self.has_search_index;
         let read = move |conn: &mut PgConnection| {
+            if let Queries::One = queries {
+                return query(&mut Asked { conn, has_search_index });
+            }
             conn.build_transaction()
                 .repeatable_read()
                 .read_only()
@@ -105,7 +118,8 @@ impl CustomerRepository for PostgresStore {
         order: Order,
         page: Page,
     ) -> Result<Listing, RepositoryError> {
-        self.ask(move |conn| reading::list(conn, selection.clone(), &order, page)).await
+        self.ask(Queries::Several, move |conn| reading::list(conn, selection.clone(), &order, page))
+            .await
     }
 
     async fn walk(
@@ -114,11 +128,17 @@ impl CustomerRepository for PostgresStore {
         order: Order,
         stretch: Stretch,
     ) -> Result<Vec<Customer>, RepositoryError> {
-        self.ask(move |conn| reading::walk(conn, selection.clone(), &order, &stretch)).await
+        let is_term = |filter: &Filter| matches!(filter, Filter::Term(_));
+        let queries = match selection.filters.iter().any(is_term) {
+            true => Queries::Several,
+            false => Queries::One,
+        };
+        self.ask(queries, move |conn| reading::walk(conn, selection.clone(), &order, &stretch))
+            .await
     }
 
     async fn search(&self, term: SearchTerm, page: Page) -> Result<Listing, RepositoryError> {
-        self.ask(move |conn| reading::search(conn, &term, page)).await
+        self.ask(Queries::Several, move |conn| reading::search(conn, &term, page)).await
     }
 
     async fn history(
