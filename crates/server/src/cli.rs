@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use customers_domain::import::OnConflict;
 use customers_domain::token::Scope;
 use customers_domain::user::EmailAddress;
@@ -27,6 +27,24 @@ pub struct Cli {
     pub logging: Logging,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The command line of this process; where it cannot be understood, the process ends.
+    pub fn of_process() -> Self {
+        let mut command = with_plain_usage(Self::command());
+        let mut matches = command.get_matches_mut();
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Shows one usage whatever is wrong. What is set by variables would otherwise be shown as something that
+/// must be given.
+fn with_plain_usage(mut command: clap::Command) -> clap::Command {
+    command.build();
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    command.override_usage(usage).mut_subcommands(with_plain_usage)
 }
 
 #[derive(Subcommand)]
@@ -359,8 +377,6 @@ fn customer_id(text: &str) -> Result<CustomerId, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

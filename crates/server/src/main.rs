@@ -94,7 +94,7 @@ impl Failure {
 #[actix_web::main]
 async fn main() -> ExitCode {
     let ran = match config::read_dotenv() {
-        Ok(()) => run(Cli::parse()).await,
+        Ok(()) => run(Cli::of_process()).await,
         Err(error) => Err(error.into()),
     };
     match ran {
