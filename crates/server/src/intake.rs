@@ -248,6 +248,10 @@ impl Work {
                     "is another one than in an earlier row about the same customer".to_owned();
                 differing.iter().map(|name| columns.fault(name, what.clone())).collect()
             }
+            Refusal::TimesCrossed { created_at } => {
+                let what = format!("must not be before created_at, {created_at}");
+                vec![columns.fault("updated_at", what)]
+            }
             Refusal::Deleted { .. } => vec![Fault::of_row(refusal.to_string())],
         }
     }
