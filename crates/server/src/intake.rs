@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use customers_domain::Timestamp;
 use customers_domain::import::Refusal;
-use customers_storage::{Import, ImportMode, ImportOptions, Outcome};
+use customers_storage::{DatabaseUrl, Import, ImportMode, ImportOptions, Outcome};
 use tokio::sync::oneshot;
 
 use crate::cli::Intake;
@@ -79,6 +79,14 @@ pub async fn run(
                 request_id: format!("import-{}", Timestamp::now().as_micros()),
                 mode: how.mode(),
                 may_repeat: source.may_repeat,
+            };
+            // Where nothing is there to be looked at, it is tried in what is gone afterwards.
+            let (url, _folder) = match (how.mode(), url) {
+                (ImportMode::DryRun, DatabaseUrl::Sqlite(path)) if !path.exists() => {
+                    let folder = tempfile::tempdir().map_err(Failure::other)?;
+                    (DatabaseUrl::Sqlite(folder.path().join("customers.db")), Some(folder))
+                }
+                (_, url) => (url, None),
             };
             let import = Import::open(&url, options, import)
                 .map_err(|source| Failure::Open { url: url.to_string(), source })?;
