@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -281,11 +281,17 @@ pub struct Intake {
     #[arg(long)]
     pub all_or_nothing: bool,
     /// Tell what is wrong in this file, made anew, instead of on stderr: CSV by its name, or else NDJSON.
+    /// `-` is stdout, and what became of all is told on stderr then.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
 
 impl Intake {
+    /// The file of the report, unless that is stdout.
+    pub fn report_file(&self) -> Option<&Path> {
+        self.report.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
     /// How it is kept.
     pub fn mode(&self) -> ImportMode {
         match (self.dry_run, self.all_or_nothing) {

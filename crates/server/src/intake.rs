@@ -71,7 +71,7 @@ pub async fn run(
     std::thread::spawn(move || {
         let work = || {
             let source = open(&stop_work)?;
-            if let Some(report) = &how.report {
+            if let Some(report) = how.report_file() {
                 same_file::refuse(report, source.file.as_deref(), &url)?;
             }
             let import = ImportOptions {
@@ -272,7 +272,7 @@ impl Work {
         name: &str,
         go_on: &dyn Fn(u64) -> String,
     ) -> Result<(), Failure> {
-        let Self { import, mut report, counts, progress, reached, waits, .. } = self;
+        let Self { import, report, counts, progress, reached, waits, .. } = self;
         let is_whole = taken.is_ok() && read.is_ok() && counts.refused == 0;
         let keeps = match how.mode() {
             ImportMode::DryRun => false,
@@ -285,13 +285,12 @@ impl Work {
             false => Ok(()),
         };
         progress.end();
-        report.finish().map_err(cannot_report)?;
         let would_be = match (how.mode(), keeps) {
             (ImportMode::DryRun, _) => "Nothing is written. It would be: ",
             (_, false) => "Nothing is kept, because not all could be. It would be: ",
             (_, true) => "",
         };
-        println!("{would_be}{counts}.");
+        report.finish(&format!("{would_be}{counts}.")).map_err(cannot_report)?;
         taken.and(finished)?;
         let ended = match read {
             Ok(()) => None,
@@ -311,7 +310,7 @@ impl Work {
         match counts.refused {
             0 => Ok(()),
             refused => {
-                let file = how.report.as_ref().map(|file| format!("; see {}", file.display()));
+                let file = how.report_file().map(|file| format!("; see {}", file.display()));
                 let file = file.unwrap_or_default();
                 Err(Failure::other(format!("{refused} did not come in{file}")))
             }
