@@ -1,6 +1,7 @@
 //! Takes in customers that come from elsewhere, whatever they are read from.
 
 mod columns;
+mod headings;
 mod progress;
 mod report;
 mod row;
@@ -20,6 +21,7 @@ use crate::config::Database;
 use crate::signals::StopSignals;
 use crate::{Failure, same_file};
 use columns::{Columns, Fault};
+use headings::Headings;
 use progress::Progress;
 use report::Report;
 use rows::{Batch, Message};
@@ -62,7 +64,7 @@ pub async fn run(
     how: Intake,
     open: impl FnOnce(&AtomicBool) -> Result<Source, Failure> + Send + 'static,
 ) -> Result<(), Failure> {
-    let columns = Columns::new(&how.map).map_err(Failure::Usage)?;
+    let columns = Columns::new(Headings::new(&how.map).map_err(Failure::Usage)?);
     let mut stop_signals = StopSignals::listen()?;
     let stop = Arc::new(AtomicBool::new(false));
     let (url, options) = (database.url()?, database.options()?);

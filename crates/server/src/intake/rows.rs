@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use customers_domain::import::Incoming;
 
-use super::columns::{Columns, Fault};
+use super::columns::{Columns, Fault, Unknown};
 use super::row::{Found, ReadError, Row};
 
 /// So many customers are taken in at once.
@@ -157,13 +157,19 @@ impl Rows {
         read
     }
 
-    fn warn(&mut self, name: &str) -> Result<(), ReadError> {
+    fn warn(&mut self, Unknown { heading, like }: &Unknown) -> Result<(), ReadError> {
         self.warned += 1;
         match self.warned {
-            1..=MOST_WARNINGS => self.note(format!(
-                "warning: the column {name} is unknown and ignored; \
-                 --map \"{name}=ATTRIBUTE\" names what it holds"
-            )),
+            1..=MOST_WARNINGS => self.note(match like {
+                Some(like) => format!(
+                    "warning: the column {heading} is unknown and ignored; is it {like}? \
+                     --map \"{heading}={like}\" says so"
+                ),
+                None => format!(
+                    "warning: the column {heading} is unknown and ignored; \
+                     --map \"{heading}=ATTRIBUTE\" names what it holds"
+                ),
+            }),
             it if it == MOST_WARNINGS + 1 => {
                 self.note("warning: and so are further columns".to_owned())
             }
