@@ -229,6 +229,10 @@ pub struct ImportFrom {
     /// What stands between the values of CSV: one character, or `tab`. [default: found out]
     #[arg(long, value_parser = separator)]
     pub separator: Option<u8>,
+    /// Take text of CSV as it is, as an export has written it with --raw: keep an apostrophe in front of
+    /// what a spreadsheet takes for a formula.
+    #[arg(long)]
+    pub raw: bool,
     /// The sheet of a spreadsheet. [default: the first]
     #[arg(long, value_name = "NAME")]
     pub sheet: Option<String>,

@@ -9,7 +9,7 @@ use super::headings::{Headings, Target, key};
 use super::row::{Cell, Column, Row};
 
 /// The most columns there may be; a spreadsheet has no more. Each object of JSON can bring others.
-const MOST: usize = 16_384;
+pub const MOST: usize = 16_384;
 
 /// The highest id that may come in: the other half is for customers to come, whose ids go on behind it.
 const MAX_ID: i64 = 1 << 52;

@@ -2,7 +2,9 @@
 
 mod going_on;
 mod hostile;
+mod options;
 mod spreadsheets;
+mod written;
 
 use std::fs;
 
