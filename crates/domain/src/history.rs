@@ -77,7 +77,7 @@ pub struct HistoryEntry {
     pub actor: String,
     /// What was done.
     pub action: Action,
-    /// The request that did it.
+    /// The request that did it; nothing where the customer was erased since.
     pub request_id: String,
     /// What is different since.
     pub changes: Vec<Change>,

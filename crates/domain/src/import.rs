@@ -83,6 +83,12 @@ pub enum Refusal {
         /// Its id.
         id: CustomerId,
     },
+    /// It would have been changed last before it was created.
+    #[error("updated_at must not be before created_at, {created_at}")]
+    TimesCrossed {
+        /// When it would have been created: as it is given, or stored, or now.
+        created_at: Timestamp,
+    },
     /// What is missing for a new customer.
     #[error(transparent)]
     Incomplete(Violations),
@@ -106,7 +112,7 @@ impl Incoming {
         }
     }
 
-    /// What becomes of it where this customer has its id, and this one its account. What
+    /// What becomes of it now where this customer has its id, and this one its account. What
     /// `came_before`, in the same import, is not changed again: the import would change it back and
     /// forth each time.
     pub fn onto(
@@ -114,12 +120,18 @@ impl Incoming {
         of_id: Option<&Customer>,
         of_account: Option<&Customer>,
         on_conflict: OnConflict,
+        now: Timestamp,
         came_before: impl Fn(CustomerId) -> bool,
     ) -> Verdict {
         let refuse = |id, refusal| match on_conflict {
             OnConflict::Skip => Verdict::Skip(id),
             _ => Verdict::Refuse(refusal),
         };
+        if let (Some(created_at), Some(updated_at)) = (self.created_at, self.updated_at)
+            && let Err(crossed) = in_order(created_at, updated_at)
+        {
+            return Verdict::Refuse(crossed);
+        }
         let before = match (of_id, of_account) {
             (Some(known), other) => match other.filter(|other| other.id != known.id) {
                 Some(other) => return refuse(other.id, Refusal::AccountTaken { id: other.id }),
@@ -130,9 +142,11 @@ impl Incoming {
             }
             (None, Some(known)) => known,
             (None, None) => {
-                return match self.changes.new_customer() {
+                let new = self.changes.new_customer().map_err(Refusal::Incomplete);
+                let times = (self.created_at.unwrap_or(now), self.updated_at.unwrap_or(now));
+                return match new.and_then(|new| in_order(times.0, times.1).map(|()| new)) {
                     Ok(new) => Verdict::Create(Box::new(new)),
-                    Err(missing) => Verdict::Refuse(Refusal::Incomplete(missing)),
+                    Err(refusal) => Verdict::Refuse(refusal),
                 };
             }
         };
@@ -151,11 +165,14 @@ impl Incoming {
         if on_conflict != OnConflict::Update {
             return refuse(before.id, Refusal::Exists { id: before.id, differing });
         }
-        let now = Timestamp::now().max(before.updated_at.saturating_add(Duration::from_micros(1)));
+        let now = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
         after.created_at = self.created_at.unwrap_or(before.created_at);
         // Whoever asks for what has changed since must find it.
         after.updated_at = self.updated_at.filter(|at| *at > before.updated_at).unwrap_or(now);
-        Verdict::Change(Box::new(before.clone()), Box::new(after))
+        match in_order(after.created_at, after.updated_at) {
+            Ok(()) => Verdict::Change(Box::new(before.clone()), Box::new(after)),
+            Err(crossed) => Verdict::Refuse(crossed),
+        }
     }
 
     /// The customer with all that comes in, but its times.
@@ -190,6 +207,14 @@ impl Incoming {
     /// Whether a customer has all that comes in: what has no id and no account is known by that.
     pub fn is_had_by(&self, customer: &Customer) -> bool {
         self.applied_to(customer) == *customer
+    }
+}
+
+/// Nobody is changed before being created.
+fn in_order(created_at: Timestamp, updated_at: Timestamp) -> Result<(), Refusal> {
+    match created_at <= updated_at {
+        true => Ok(()),
+        false => Err(Refusal::TimesCrossed { created_at }),
     }
 }
 
@@ -237,14 +262,16 @@ mod tests {
         let mut new = incoming(&[("name", "A")]);
         new.created_at = Some(time(1));
         new.deleted_at = Some(Some(time(3)));
-        let Verdict::Create(defaults) = new.onto(None, None, OnConflict::Fail, |_| false) else {
+        let Verdict::Create(defaults) = new.onto(None, None, OnConflict::Fail, time(9), |_| false)
+        else {
             panic!()
         };
         let account = CustomerAccount::new("CL1").unwrap();
         let made = new.create(*defaults, id(1), account, time(9));
         assert_eq!((made.created_at, made.updated_at), (time(1), time(9)));
         assert_eq!(made.deleted_at, Some(time(3)));
-        let nameless = incoming(&[("phone", "1")]).onto(None, None, OnConflict::Update, |_| false);
+        let nameless =
+            incoming(&[("phone", "1")]).onto(None, None, OnConflict::Update, time(9), |_| false);
         let Verdict::Refuse(Refusal::Incomplete(missing)) = nameless else { panic!() };
         assert_eq!(missing.to_string(), "name is required");
     }
@@ -254,7 +281,7 @@ mod tests {
         let there = customer(7, "CL7");
         for on_conflict in [OnConflict::Fail, OnConflict::Skip, OnConflict::Update] {
             let same = incoming(&[("name", "A"), ("customerAccount", "cl7")]);
-            let verdict = same.onto(None, Some(&there), on_conflict, |_| false);
+            let verdict = same.onto(None, Some(&there), on_conflict, time(9), |_| false);
             assert_eq!(verdict, Verdict::Unchanged(id(7)), "{on_conflict:?}");
         }
     }
@@ -263,8 +290,9 @@ mod tests {
     fn one_that_differs_is_left_or_changed_as_asked_for() {
         let there = customer(7, "CL7");
         let mut other = incoming(&[("phone", "1"), ("customerAccount", "cl7")]);
-        let onto =
-            |other: &Incoming, on_conflict| other.onto(None, Some(&there), on_conflict, |_| false);
+        let onto = |other: &Incoming, on_conflict| {
+            other.onto(None, Some(&there), on_conflict, time(9), |_| false)
+        };
         let refused = Refusal::Exists { id: id(7), differing: vec!["phone".into()] };
         assert_eq!(onto(&other, OnConflict::Fail), Verdict::Refuse(refused));
         assert_eq!(onto(&other, OnConflict::Skip), Verdict::Skip(id(7)));
@@ -286,7 +314,7 @@ mod tests {
         let there = customer(7, "CL7");
         let again = |name, on_conflict| {
             let row = incoming(&[("name", name), ("customerAccount", "CL7")]);
-            row.onto(None, Some(&there), on_conflict, |it| it == id(7))
+            row.onto(None, Some(&there), on_conflict, time(9), |it| it == id(7))
         };
         let repeated = Refusal::Repeated { id: id(7), differing: vec!["name".into()] };
         assert_eq!(again("B", OnConflict::Update), Verdict::Refuse(repeated.clone()));
@@ -301,11 +329,12 @@ mod tests {
         let mut row = incoming(&[("name", "A"), ("customerAccount", "CL8")]);
         row.id = Some(id(7));
         for known in [Some(&seven), None] {
-            let verdict = row.onto(known, Some(&eight), OnConflict::Update, |_| false);
+            let verdict = row.onto(known, Some(&eight), OnConflict::Update, time(9), |_| false);
             assert_eq!(verdict, Verdict::Refuse(Refusal::AccountTaken { id: id(8) }));
         }
         // Known by its id, it may have another account.
-        let Verdict::Change(_, after) = row.onto(Some(&seven), None, OnConflict::Update, |_| false)
+        let Verdict::Change(_, after) =
+            row.onto(Some(&seven), None, OnConflict::Update, time(9), |_| false)
         else {
             panic!()
         };
@@ -313,13 +342,38 @@ mod tests {
     }
 
     #[test]
+    fn none_is_changed_before_it_was_created() {
+        let there = customer(7, "CL7");
+        let mut row = incoming(&[("name", "B"), ("customerAccount", "CL7")]);
+        let mut verdict = |created_at: Option<i64>, updated_at: Option<i64>, known| {
+            (row.created_at, row.updated_at) = (created_at.map(time), updated_at.map(time));
+            match row.onto(None, known, OnConflict::Update, time(9), |_| false) {
+                Verdict::Refuse(Refusal::TimesCrossed { created_at }) => Some(created_at),
+                Verdict::Create(_) | Verdict::Change(..) => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        for known in [None, Some(&there)] {
+            assert_eq!(verdict(Some(4), Some(3), known), Some(time(4)));
+            assert_eq!(verdict(Some(4), Some(4), known), None);
+            assert_eq!(verdict(Some(8), None, known), None);
+            // Against what it is unless it is given.
+            assert_eq!(verdict(Some(10), None, known), Some(time(10)));
+        }
+        assert_eq!(verdict(None, Some(8), None), Some(time(9)));
+        // What is there was changed later.
+        assert_eq!(verdict(None, Some(3), Some(&there)), None);
+    }
+
+    #[test]
     fn a_deleted_one_comes_back_only_where_that_is_said() {
         let there = Customer { deleted_at: Some(time(6)), ..customer(7, "CL7") };
         let mut row = incoming(&[("name", "B"), ("customerAccount", "CL7")]);
-        let verdict = row.onto(None, Some(&there), OnConflict::Update, |_| false);
+        let verdict = row.onto(None, Some(&there), OnConflict::Update, time(9), |_| false);
         assert_eq!(verdict, Verdict::Refuse(Refusal::Deleted { id: id(7) }));
         row.deleted_at = Some(None);
-        let Verdict::Change(_, after) = row.onto(None, Some(&there), OnConflict::Update, |_| false)
+        let Verdict::Change(_, after) =
+            row.onto(None, Some(&there), OnConflict::Update, time(9), |_| false)
         else {
             panic!()
         };

@@ -275,6 +275,11 @@ mod tests {
             assert_eq!(time(Sent::Text(text)), Ok(at), "{text}");
         }
         assert_eq!((time(Sent::Text("")), time(Sent::Null)), (Ok(None), Ok(None)));
+        // The last moment is what is told of.
+        let last = Rule::Time.to_string();
+        let last = last.rsplit(' ').next().unwrap_or_default();
+        assert!(matches!(time(Sent::Text(last)), Ok(Some(_))), "{last}");
+        assert_eq!(time(Sent::Text("9999-12-31")), Err(Rule::Time));
         for other in [Sent::Text("4/8/2026"), Sent::Number("20260804"), Sent::Boolean(true)] {
             assert_eq!(time(other), Err(Rule::Time));
         }

@@ -94,9 +94,10 @@ pub trait CustomerRepository: Send + Sync {
     async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError>;
 
     /// [Erases](Customer::erased) a customer, deleted or not, for good: its values leave the customer,
-    /// its history (of which who, when and which attributes stay), the answers to idempotency keys
-    /// and all that lists and searches look at. And whether there was anything to erase: where nothing
-    /// was done to it since it was erased, nothing of it changes.
+    /// its history (of which who, when and which attributes stay, but not the ids of requests, which
+    /// their callers choose), the answers to idempotency keys and all that lists and searches look at.
+    /// And whether there was anything to erase: where nothing was done to it since it was erased,
+    /// nothing of it changes.
     ///
     /// What the store keeps of former values in places of its own, such as free parts of a file, goes
     /// as well, as far as its operators cannot see to that themselves.

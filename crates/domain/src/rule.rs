@@ -72,7 +72,10 @@ impl fmt::Display for Rule {
             Self::ControlCharacter => f.write_str("must not contain control characters"),
             Self::FormatCharacter => f.write_str("must not contain invisible characters"),
             Self::Emails => f.write_str("must be a valid email address"),
-            Self::Time => f.write_str("must be a date or a time such as 2026-08-04T10:42:27Z"),
+            Self::Time => f.write_str(
+                "must be a date or a time such as 2026-08-04T10:42:27Z, at the latest \
+                 9999-12-30T22:00:00Z",
+            ),
             Self::DotSegment => f.write_str("must not be \".\" or \"..\""),
         }
     }

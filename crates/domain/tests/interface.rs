@@ -230,13 +230,14 @@ fn what_was_sent_and_what_comes_in() {
         } => fn(Incoming) -> Moments;
         Incoming::account => fn(&Incoming) -> Option<CustomerAccount>;
         Incoming::name => fn(&Incoming) -> Option<&str>;
-        |it, of_id, of_account, on_conflict, came_before| {
-            it.onto(of_id, of_account, on_conflict, came_before)
+        |it, of_id, of_account, on_conflict, now, came_before| {
+            it.onto(of_id, of_account, on_conflict, now, came_before)
         } => fn(
             &Incoming,
             Option<&Customer>,
             Option<&Customer>,
             OnConflict,
+            Timestamp,
             fn(CustomerId) -> bool,
         ) -> Verdict;
         Incoming::applied_to => fn(&Incoming, &Customer) -> Customer;
@@ -256,8 +257,9 @@ fn what_was_sent_and_what_comes_in() {
                 Ok((id, differing))
             }
             Refusal::AccountTaken { id } | Refusal::Deleted { id } => Ok((id, Vec::new())),
-            Refusal::Incomplete(violations) => Err(violations),
-        } => fn(Refusal) -> Result<(CustomerId, Vec<String>), Violations>;
+            Refusal::TimesCrossed { created_at } => Err(Err(created_at)),
+            Refusal::Incomplete(violations) => Err(Ok(violations)),
+        } => fn(Refusal) -> Result<(CustomerId, Vec<String>), Result<Violations, Timestamp>>;
     }
     are! {
         Sent<'static> => (Copy + Debug + Eq);

@@ -12,8 +12,14 @@ use crate::token::show;
 /// Of a long value, so many characters are shown.
 const SHOWN: usize = 60;
 
-/// Erases the customer, or tells what that would be where it is not confirmed.
-pub async fn run(store: Store, id: CustomerId, confirmed: bool) -> Result<(), Failure> {
+/// Erases the customer, or tells what that would be where it is not confirmed. `from_file` where all that
+/// is kept is in one file, which is clean then.
+pub async fn run(
+    store: Store,
+    from_file: bool,
+    id: CustomerId,
+    confirmed: bool,
+) -> Result<(), Failure> {
     if !confirmed {
         let customer = find(&store, id).await?;
         let last = store.customers.history(id, None, 1).await.map_err(Failure::other)?;
@@ -28,10 +34,13 @@ pub async fn run(store: Store, id: CustomerId, confirmed: bool) -> Result<(), Fa
         idempotency: None,
     };
     match store.customers.erase(id, write).await {
-        Ok((_, false)) => show(&format!(
-            "Customer {id} was erased already, and nothing was done to it since: nothing to erase."
-        ))
-        .map_err(Failure::other),
+        Ok((_, false)) => {
+            let clean = if from_file { " The file holds nothing of it any more." } else { "" };
+            show(&format!(
+                "Customer {id} was erased already, and nothing was done to it since.{clean}"
+            ))
+            .map_err(Failure::other)
+        }
         Ok((erased, true)) => show(&format!(
             "Erased customer {id}. Its account is still {}; backups and exports have what they had.",
             quoted(erased.customer_account.as_str())

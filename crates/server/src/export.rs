@@ -6,10 +6,11 @@ mod sheet;
 mod target;
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use customers_api::export::{selection, write_customer, write_entry};
 use customers_domain::selection::{Filter, Selection, Trashed};
@@ -72,11 +73,12 @@ pub async fn run(database: &Database, to: ExportTo) -> Result<(), Failure> {
     let (url, options) = (database.url()?, database.options()?);
     let mut signals = StopSignals::listen()?;
     let stop = Arc::new(AtomicBool::new(false));
+    let unfinished = Arc::new(OnceLock::new());
     let (done, exported) = oneshot::channel();
-    let flag = stop.clone();
+    let (flag, part) = (stop.clone(), unfinished.clone());
     std::thread::spawn(move || {
         // An error means that the process is about to end.
-        let _ = done.send(export(&url, options, what, path.as_deref(), flag));
+        let _ = done.send(export(&url, options, what, path.as_deref(), flag, &part));
     });
     tokio::pin!(exported);
     tokio::select! {
@@ -85,7 +87,11 @@ pub async fn run(database: &Database, to: ExportTo) -> Result<(), Failure> {
             stop.store(true, Ordering::Relaxed);
             tokio::select! {
                 exported = exported => exported.map_err(Failure::other)?,
-                () = signals.next() => std::process::exit(1),
+                () = signals.next() => {
+                    // An error means that it has its name, or is gone.
+                    let _ = unfinished.get().map(fs::remove_file::<&PathBuf>);
+                    std::process::exit(1)
+                }
             }
         }
     }
@@ -123,6 +129,7 @@ fn export(
     what: What,
     path: Option<&Path>,
     stop: Arc<AtomicBool>,
+    unfinished: &OnceLock<PathBuf>,
 ) -> Result<(), Failure> {
     let shown = path.map_or("stdout".into(), Path::to_string_lossy);
     let named = |error: ExportError| match error {
@@ -131,13 +138,14 @@ fn export(
         }
         ExportError::Write(error) => Failure::other(format!("cannot write to {shown}: {error}")),
         ExportError::Unknown(id) => unknown(id),
+        ExportError::Read(error) => Failure::other(error),
         error => Failure::other(error),
     };
     if let Some(path) = path {
         same_file::refuse(path, None, url)?;
     }
-    let mut target =
-        Target::open(path, stop.clone()).map_err(|error| named(ExportError::Write(error)))?;
+    let mut target = Target::open(path, stop.clone(), unfinished)
+        .map_err(|error| named(ExportError::Write(error)))?;
     let begin = |selection| {
         Export::begin(url, options, selection)
             .map_err(|source| Failure::Open { url: url.to_string(), source })

@@ -1,6 +1,7 @@
 //! `customers import`: brings in customers from a file.
 
 mod archive;
+mod encoding;
 pub mod json;
 mod quotes;
 mod sheet;
@@ -18,6 +19,7 @@ use crate::Failure;
 use crate::cli::ImportFrom;
 use crate::config::Database;
 use crate::intake::{self, Gauge, ReadError, Rows, Source};
+use encoding::{Encoded, beginning};
 use table::Written;
 
 /// How a file is written.
@@ -37,7 +39,7 @@ pub enum Format {
 
 /// Brings in the customers of a file. Stopped by SIGINT or SIGTERM, it keeps what it has taken in.
 pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
-    let ImportFrom { file, format, separator, sheet, start_at, how } = from;
+    let ImportFrom { file, format, separator, raw, sheet, start_at, how } = from;
     intake::run(database, how, move |stop| {
         let named =
             |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
@@ -46,6 +48,11 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
             Some(format) => format,
             None => Format::of(&file, &mut input).map_err(named)?,
         };
+        format.refuse_meaningless(&[
+            ("--separator", separator.is_some(), &[Format::Csv]),
+            ("--raw", raw, &[Format::Csv]),
+            ("--sheet", sheet.is_some(), &[Format::Xlsx, Format::Ods]),
+        ])?;
         let gauge = Arc::new(Gauge::default());
         if format.is_read_in_order() {
             gauge.set_length(input.metadata().map_err(named)?.len());
@@ -60,7 +67,7 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
             may_repeat: false,
             may_be_empty: false,
             read: Box::new(move |rows| {
-                read(input, format, separator, sheet.as_deref(), &counted, rows)
+                read(input, format, separator, raw, sheet.as_deref(), &counted, rows)
             }),
             go_on: Box::new(|line| match line {
                 ..=1 => String::new(),
@@ -94,6 +101,7 @@ fn read(
     mut file: File,
     format: Format,
     separator: Option<u8>,
+    is_raw: bool,
     sheet: Option<&str>,
     gauge: &Gauge,
     rows: &mut Rows,
@@ -102,10 +110,20 @@ fn read(
         Format::Csv => {
             let written = Written::find_out(&mut file, separator).map_err(ReadError::unreadable)?;
             rows.note(format!("This is {written}."))?;
-            written.read(Counted(file, gauge), &mut |found| rows.take(found))
+            written.read(Counted(file, gauge), is_raw, &mut |found| rows.take(found))
         }
-        Format::Ndjson => json::read_lines(Counted(file, gauge), &mut |found| rows.take(found)),
-        Format::Json => json::read_pages(Counted(file, gauge), &mut |found| rows.take(found)),
+        Format::Ndjson | Format::Json => {
+            let start = beginning(&mut file).map_err(ReadError::unreadable)?;
+            let encoded = Encoded::beginning_like(&start);
+            if !encoded.is_utf_8() {
+                rows.note(format!("This is JSON in {encoded}."))?;
+            }
+            let read = if format == Format::Json { json::read_pages } else { json::read_lines };
+            // Whatever is wrong with it is told when it is taken.
+            let _ = read(&mut encoded.read(&file), &mut |found| rows.foresee(&found));
+            file.rewind().map_err(ReadError::unreadable)?;
+            read(&mut encoded.read(Counted(file, gauge)), &mut |found| rows.take(found))
+        }
         Format::Xlsx => {
             archive::check_xlsx(&file)?;
             sheet::read_xlsx(&file, sheet, gauge, &mut |found| rows.take(found))
@@ -128,21 +146,33 @@ impl Format {
             "xlsx" | "xlsm" => Self::Xlsx,
             "ods" => Self::Ods,
             _ => {
-                let mut start = Vec::new();
-                (&*file).take(4096).read_to_end(&mut start)?;
-                file.rewind()?;
-                let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start).trim_ascii_start();
-                let has = |part: &[u8]| start.windows(part.len()).any(|it| it == part);
-                match text.first() {
-                    Some(b'[') => Self::Json,
-                    Some(b'{') if has(b"\"data\"") => Self::Json,
-                    Some(b'{') => Self::Ndjson,
-                    Some(b'P') if has(b"opendocument") => Self::Ods,
-                    Some(b'P') if start.starts_with(b"PK\x03\x04") => Self::Xlsx,
+                let mut start = beginning(file)?;
+                start.truncate(4096);
+                let text = Encoded::beginning_like(&start).decode(&start);
+                match text.trim_start().chars().next() {
+                    Some('[') => Self::Json,
+                    Some('{') if text.contains("\"data\"") => Self::Json,
+                    Some('{') => Self::Ndjson,
+                    Some('P') if start.starts_with(b"PK\x03\x04") => {
+                        let has = |part: &[u8]| start.windows(part.len()).any(|it| it == part);
+                        if has(b"opendocument") { Self::Ods } else { Self::Xlsx }
+                    }
                     _ => Self::Csv,
                 }
             }
         })
+    }
+
+    /// Refuses options that are given and mean nothing in this format, each with those in which it does.
+    fn refuse_meaningless(self, options: &[(&str, bool, &[Self])]) -> Result<(), Failure> {
+        let meaningless = options.iter().find(|(_, is_given, of)| *is_given && !of.contains(&self));
+        let Some((option, _, formats)) = meaningless else { return Ok(()) };
+        let name = |format: &Self| format!("{format:?}").to_uppercase();
+        let formats = formats.iter().map(name).collect::<Vec<_>>().join(" and ");
+        Err(Failure::Usage(format!(
+            "{option} is for {formats} only, and this is {}; leave it out, or say --format",
+            name(&self)
+        )))
     }
 
     /// What a row of it is called.

@@ -1,6 +1,7 @@
 //! Takes in customers that come from elsewhere, whatever they are read from.
 
 mod columns;
+mod headings;
 mod progress;
 mod report;
 mod row;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use customers_domain::Timestamp;
 use customers_domain::import::Refusal;
-use customers_storage::{Import, ImportMode, ImportOptions, Outcome};
+use customers_storage::{DatabaseUrl, Import, ImportMode, ImportOptions, Outcome};
 use tokio::sync::oneshot;
 
 use crate::cli::Intake;
@@ -20,6 +21,7 @@ use crate::config::Database;
 use crate::signals::StopSignals;
 use crate::{Failure, same_file};
 use columns::{Columns, Fault};
+use headings::Headings;
 use progress::Progress;
 use report::Report;
 use rows::{Batch, Message};
@@ -62,7 +64,7 @@ pub async fn run(
     how: Intake,
     open: impl FnOnce(&AtomicBool) -> Result<Source, Failure> + Send + 'static,
 ) -> Result<(), Failure> {
-    let columns = Columns::new(&how.map).map_err(Failure::Usage)?;
+    let columns = Columns::new(Headings::new(&how.map).map_err(Failure::Usage)?);
     let mut stop_signals = StopSignals::listen()?;
     let stop = Arc::new(AtomicBool::new(false));
     let (url, options) = (database.url()?, database.options()?);
@@ -71,7 +73,7 @@ pub async fn run(
     std::thread::spawn(move || {
         let work = || {
             let source = open(&stop_work)?;
-            if let Some(report) = &how.report {
+            if let Some(report) = how.report_file() {
                 same_file::refuse(report, source.file.as_deref(), &url)?;
             }
             let import = ImportOptions {
@@ -79,6 +81,14 @@ pub async fn run(
                 request_id: format!("import-{}", Timestamp::now().as_micros()),
                 mode: how.mode(),
                 may_repeat: source.may_repeat,
+            };
+            // Where nothing is there to be looked at, it is tried in what is gone afterwards.
+            let (url, _folder) = match (how.mode(), url) {
+                (ImportMode::DryRun, DatabaseUrl::Sqlite(path)) if !path.exists() => {
+                    let folder = tempfile::tempdir().map_err(Failure::other)?;
+                    (DatabaseUrl::Sqlite(folder.path().join("customers.db")), Some(folder))
+                }
+                (_, url) => (url, None),
             };
             let import = Import::open(&url, options, import)
                 .map_err(|source| Failure::Open { url: url.to_string(), source })?;
@@ -248,6 +258,10 @@ impl Work {
                     "is another one than in an earlier row about the same customer".to_owned();
                 differing.iter().map(|name| columns.fault(name, what.clone())).collect()
             }
+            Refusal::TimesCrossed { created_at } => {
+                let what = format!("must not be before created_at, {created_at}");
+                vec![columns.fault("updated_at", what)]
+            }
             Refusal::Deleted { .. } => vec![Fault::of_row(refusal.to_string())],
         }
     }
@@ -260,7 +274,7 @@ impl Work {
         name: &str,
         go_on: &dyn Fn(u64) -> String,
     ) -> Result<(), Failure> {
-        let Self { import, mut report, counts, progress, reached, waits, .. } = self;
+        let Self { import, report, counts, progress, reached, waits, .. } = self;
         let is_whole = taken.is_ok() && read.is_ok() && counts.refused == 0;
         let keeps = match how.mode() {
             ImportMode::DryRun => false,
@@ -273,13 +287,12 @@ impl Work {
             false => Ok(()),
         };
         progress.end();
-        report.finish().map_err(cannot_report)?;
         let would_be = match (how.mode(), keeps) {
             (ImportMode::DryRun, _) => "Nothing is written. It would be: ",
             (_, false) => "Nothing is kept, because not all could be. It would be: ",
             (_, true) => "",
         };
-        println!("{would_be}{counts}.");
+        report.finish(&format!("{would_be}{counts}.")).map_err(cannot_report)?;
         taken.and(finished)?;
         let ended = match read {
             Ok(()) => None,
@@ -299,7 +312,7 @@ impl Work {
         match counts.refused {
             0 => Ok(()),
             refused => {
-                let file = how.report.as_ref().map(|file| format!("; see {}", file.display()));
+                let file = how.report_file().map(|file| format!("; see {}", file.display()));
                 let file = file.unwrap_or_default();
                 Err(Failure::other(format!("{refused} did not come in{file}")))
             }

@@ -25,7 +25,7 @@ mod user;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use customers_domain::{RepositoryError, WriteError};
 use customers_storage::{DatabaseUrl, Store};
 
 use crate::cli::{Cli, Command};
@@ -60,7 +60,11 @@ enum Failure {
 }
 
 /// An error and what it came of, each once: some tell their cause themselves.
-fn causes(error: &dyn std::error::Error) -> String {
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let is_of_store = error.is::<RepositoryError>()
+        || matches!(error.downcast_ref(), Some(WriteError::Repository(_)));
+    // That the store failed, or is away, is for callers of the API; here it is told why.
+    let error = error.source().filter(|_| is_of_store).unwrap_or(error);
     let mut told = error.to_string();
     for cause in std::iter::successors(error.source(), |cause| cause.source()) {
         let cause = cause.to_string();
@@ -90,7 +94,7 @@ impl Failure {
 #[actix_web::main]
 async fn main() -> ExitCode {
     let ran = match config::read_dotenv() {
-        Ok(()) => run(Cli::parse()).await,
+        Ok(()) => run(Cli::of_process()).await,
         Err(error) => Err(error.into()),
     };
     match ran {
@@ -124,7 +128,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Erase { id, yes } => {
             expect_database(&cli.database)?;
-            erase::run(open(&cli.database)?, id, yes).await
+            let from_file = matches!(cli.database.url()?, DatabaseUrl::Sqlite(_));
+            erase::run(open(&cli.database)?, from_file, id, yes).await
         }
         Command::Openapi { client } => {
             let document =

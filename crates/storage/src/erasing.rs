@@ -16,7 +16,8 @@ pub(crate) fn is_erased(conn: &mut impl Ask, id: CustomerId) -> QueryResult<bool
     Ok(conn.texts(last)?.first().is_some_and(|last| last == Action::Erased.as_str()))
 }
 
-/// Takes the values out of the customer's history, and removes the answers that repeat them.
+/// Takes the values and the ids of requests, which callers may choose, out of the customer's history, and
+/// removes the answers that repeat the values.
 pub(crate) fn forget(conn: &mut impl Ask, id: CustomerId) -> QueryResult<()> {
     let history = |column: &'static str| {
         Sql::new("SELECT ")
@@ -35,5 +36,11 @@ pub(crate) fn forget(conn: &mut impl Ask, id: CustomerId) -> QueryResult<()> {
             conn.execute(blank.push(" WHERE id = ").bind(entry))?;
         }
     }
+    // That of the erasure itself is no caller's: it tells whether it was made where its answer was lost.
+    let anonymous = Sql::new("UPDATE customer_history SET request_id = '' WHERE customer_id = ")
+        .bind(id.get())
+        .push(" AND action <> ")
+        .bind(Action::Erased.as_str().to_owned());
+    conn.execute(anonymous)?;
     conn.execute(Sql::new("DELETE FROM idempotency_keys WHERE customer_id = ").bind(id.get()))
 }

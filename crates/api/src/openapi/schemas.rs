@@ -128,7 +128,7 @@ schemas! {
         ("at", moment("When it happened, in UTC.").into()),
         ("actor", text("Who did it: the name of a token or a user, or `command line`.").into()),
         ("action", text("What was done.").enum_values(Some(Action::ALL.map(Action::as_str))).into()),
-        ("request_id", text("The `X-Request-Id` of the request that did it; of a command, a number of its own.").into()),
+        ("request_id", text("The `X-Request-Id` of the request that did it; of a command, a number of its own. Empty where the customer was erased since.").into()),
         ("changes", ObjectBuilder::new()
             .description(Some("The attributes that are different since, by name; of a new customer, \
                                those that differ from the defaults."))

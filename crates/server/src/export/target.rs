@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -37,8 +37,13 @@ pub struct Stream {
 }
 
 impl Target {
-    /// The file of this path, or stdout where there is none; stopped as soon as the flag is set.
-    pub fn open(path: Option<&Path>, stop: Arc<AtomicBool>) -> io::Result<Self> {
+    /// The file of this path, or stdout where there is none; stopped as soon as the flag is set. Until the
+    /// file gets its name it is the `unfinished` one.
+    pub fn open(
+        path: Option<&Path>,
+        stop: Arc<AtomicBool>,
+        unfinished: &OnceLock<PathBuf>,
+    ) -> io::Result<Self> {
         let Some(path) = path else {
             return Stream::to(File::from(io::stdout().as_fd().try_clone_to_owned()?), stop);
         };
@@ -53,6 +58,7 @@ impl Target {
             .prefix(&format!(".{name}."))
             .suffix(".part")
             .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        unfinished.get_or_init(|| file.path().to_owned());
         Ok(Self::File { file, path })
     }
 

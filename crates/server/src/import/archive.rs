@@ -53,7 +53,7 @@ fn check(
 ) -> Result<(), ReadError> {
     let size = file.metadata().map_err(ReadError::unreadable)?.len();
     let most = MOST_BYTES.min(size.saturating_mul(MOST_TIMES).max(FEW_BYTES));
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(ReadError::unreadable)?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(no_spreadsheet)?;
     for at in 0..archive.len() {
         let content = archive.by_index(at).map_err(ReadError::unreadable)?;
         let name = content.name().map_err(ReadError::unreadable)?.into_owned();
@@ -130,6 +130,14 @@ fn check_cells(content: &mut dyn BufRead) -> Result<(), ReadError> {
             )));
         }
     }
+}
+
+/// What is said of a file that is none.
+pub fn no_spreadsheet(error: impl std::fmt::Display) -> ReadError {
+    ReadError::Unreadable(format!(
+        "this is no XLSX and no ODS spreadsheet ({error}); save it as one of them or as CSV, or say with \
+         --format what it is"
+    ))
 }
 
 fn has(element: &BytesStart<'_>, name: &str) -> bool {

@@ -73,7 +73,7 @@ fn cell(value: &RawValue) -> serde_json::Result<Cell> {
 }
 
 /// Reads an object from each line that is not blank.
-pub fn read_lines(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
+pub fn read_lines(input: &mut dyn Read, sink: Sink<'_>) -> Result<(), ReadError> {
     let mut rows = Objects::new(sink);
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
@@ -105,7 +105,7 @@ pub fn read_lines(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
 
 /// Reads values one after the other: pages, whose customers are their `data`; arrays of customers;
 /// customers.
-pub fn read_pages(input: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
+pub fn read_pages(input: &mut dyn Read, sink: Sink<'_>) -> Result<(), ReadError> {
     let mut input = BufReader::new(input);
     if input.fill_buf().map_err(ReadError::unreadable)?.starts_with(b"\xEF\xBB\xBF") {
         input.consume(3);

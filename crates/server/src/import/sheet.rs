@@ -4,6 +4,7 @@ use std::io::{BufReader, Read, Seek};
 
 use calamine::{Data, DataRef, DataType, Ods, Reader, Xlsx};
 
+use super::archive::no_spreadsheet;
 use crate::intake::{Cell, Column, Found, Gauge, ReadError, Row, Sink};
 
 /// The most columns that a spreadsheet has.
@@ -17,7 +18,7 @@ pub fn read_xlsx(
     gauge: &Gauge,
     sink: Sink<'_>,
 ) -> Result<(), ReadError> {
-    let mut book = Xlsx::new(BufReader::new(file)).map_err(ReadError::unreadable)?;
+    let mut book = Xlsx::new(BufReader::new(file)).map_err(no_spreadsheet)?;
     let sheet = choose(book.sheet_names(), sheet)?;
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(ReadError::unreadable)?;
     gauge.set_length(u64::from(cells.dimensions().end.0) + 1);
@@ -44,7 +45,7 @@ pub fn read_ods(
     gauge: &Gauge,
     sink: Sink<'_>,
 ) -> Result<(), ReadError> {
-    let mut book = Ods::new(BufReader::new(file)).map_err(ReadError::unreadable)?;
+    let mut book = Ods::new(BufReader::new(file)).map_err(no_spreadsheet)?;
     let sheet = choose(book.sheet_names(), sheet)?;
     let range = book.worksheet_range(&sheet).map_err(ReadError::unreadable)?;
     let (first_row, first_column) = range.start().unwrap_or_default();

@@ -3,17 +3,13 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::rc::Rc;
 
-use encoding_rs::{Decoder, Encoding, UTF_8, WINDOWS_1252};
-
+use super::encoding::{Encoded, beginning};
 use super::quotes::Quotes;
 use crate::formula::as_meant;
 use crate::intake::{Cell, Column, Found, ReadError, Row, Sink};
-
-/// So much is looked at to find the separator.
-const SAMPLE: usize = 64 * 1024;
 
 /// The most bytes of a row. Where a quote is missing, a row goes on to the end of the file.
 const MOST_BYTES: u64 = 4 << 20;
@@ -23,11 +19,10 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// How a file is written.
 pub struct Written {
-    encoding: &'static Encoding,
-    has_mark: bool,
+    encoded: Encoded,
     separator: u8,
-    /// How many bytes of it are not in its encoding, UTF-8.
-    broken: u64,
+    /// Whether its first line is not that of the headings, but names the separator.
+    names_separator: bool,
 }
 
 impl std::fmt::Display for Written {
@@ -36,9 +31,8 @@ impl std::fmt::Display for Written {
             b'\t' => "tabs".to_owned(),
             separator => format!("\"{}\"", separator as char),
         };
-        let mark = if self.has_mark { " with a byte order mark" } else { "" };
-        write!(f, "CSV in {}{mark}, separated by {separator}", self.encoding.name())?;
-        match self.broken {
+        write!(f, "CSV in {}, separated by {separator}", self.encoded)?;
+        match self.encoded.broken {
             0 => Ok(()),
             broken => write!(f, "; {broken} bytes of it are not in that encoding"),
         }
@@ -46,37 +40,21 @@ impl std::fmt::Display for Written {
 }
 
 impl Written {
-    /// Finds out how a file is written. Unless it says so itself, it is UTF-8 where no less of it is than
-    /// is not, of what is not ASCII, and Windows-1252 otherwise.
+    /// Finds out how a file is written, unless it is said what its separator is.
     pub fn find_out(file: &mut File, separator: Option<u8>) -> io::Result<Self> {
-        file.rewind()?;
-        let mut sample = Vec::new();
-        (&*file).take(SAMPLE as u64).read_to_end(&mut sample)?;
-        let mark = Encoding::for_bom(&sample);
-        let (encoding, broken) = match mark {
-            Some((encoding, _)) if encoding != UTF_8 => (encoding, 0),
-            _ => {
-                let Utf8 { characters, broken } = Utf8::in_file(file)?;
-                match mark.is_some() || broken == 0 || characters >= broken {
-                    true => (UTF_8, broken),
-                    false => (WINDOWS_1252, 0),
-                }
-            }
-        };
-        let (text, ..) = encoding.decode(&sample);
-        let separator = separator.unwrap_or_else(|| find_separator(&text));
-        file.rewind()?;
-        Ok(Self { encoding, has_mark: mark.is_some(), separator, broken })
+        let encoded = Encoded::find_out(file)?;
+        let start = beginning(file)?;
+        let text = encoded.decode(&start);
+        let named = named_separator(&text);
+        let separator = separator.or(named).unwrap_or_else(|| find_separator(&text));
+        Ok(Self { encoded, separator, names_separator: named.is_some() })
     }
 
     /// Reads the table, whose first row are the headings.
-    pub fn read(&self, file: impl Read, sink: Sink<'_>) -> Result<(), ReadError> {
-        // What is broken must be told, and not be replaced.
-        let decoder =
-            (self.encoding != UTF_8).then(|| self.encoding.new_decoder_with_bom_removal());
+    pub fn read(&self, file: impl Read, is_raw: bool, sink: Sink<'_>) -> Result<(), ReadError> {
         let lines = Rc::new(RefCell::new(Lines::default()));
         let text = Watched {
-            input: Text::new(file, decoder),
+            input: self.encoded.read(file),
             lines: lines.clone(),
             quotes: Quotes::new(self.separator),
             wrong: None,
@@ -88,8 +66,12 @@ impl Written {
             .from_reader(text);
         let mut record = csv::ByteRecord::new();
         let mut width = 0;
+        let mut names_separator = self.names_separator;
         while table.read_byte_record(&mut record).map_err(ReadError::unreadable)? {
             let line = lines.borrow_mut().pass(table.position().byte(), &record);
+            if std::mem::take(&mut names_separator) {
+                continue;
+            }
             if width == 0 {
                 width = record.len();
                 let column = |name: &[u8]| {
@@ -108,17 +90,30 @@ impl Written {
                 sink(Found::Broken(line, what))?;
                 continue;
             }
-            let cells = record.iter().take(width).map(cell).enumerate().collect();
+            let cells =
+                record.iter().take(width).map(|value| cell(value, is_raw)).enumerate().collect();
             sink(Found::Row(Row { line, cells }))?;
         }
         Ok(())
     }
 }
 
-fn cell(value: &[u8]) -> Cell {
-    match std::str::from_utf8(as_meant(value)) {
+/// The text of a value, as it was before an export has guarded it, unless it is raw.
+fn cell(value: &[u8], is_raw: bool) -> Cell {
+    match std::str::from_utf8(if is_raw { value } else { as_meant(value) }) {
         Ok(text) => Cell::Text(text.to_owned()),
         Err(_) => Cell::Broken,
+    }
+}
+
+/// The separator of a first line `sep=;`, with which Excel is told of it.
+fn named_separator(text: &str) -> Option<u8> {
+    let line = text.lines().next()?.trim_matches('"');
+    let (word, separator) = line.split_at_checked(4)?;
+    match separator.as_bytes() {
+        [byte] if word.eq_ignore_ascii_case("sep=") && byte.is_ascii_punctuation() => Some(*byte),
+        b"\t" if word.eq_ignore_ascii_case("sep=") => Some(b'\t'),
+        _ => None,
     }
 }
 
@@ -141,51 +136,6 @@ fn find_separator(text: &str) -> u8 {
     // Of several that do, the first is taken.
     let best = (0..SEPARATORS.len()).rev().max_by_key(|at| counts[*at]);
     SEPARATORS[best.unwrap_or(0)]
-}
-
-/// How much of something is UTF-8.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Utf8 {
-    /// How many characters that are not ASCII.
-    characters: u64,
-    /// How many sequences of bytes that are no character.
-    broken: u64,
-}
-
-impl Utf8 {
-    fn in_file(file: &mut File) -> io::Result<Self> {
-        file.rewind()?;
-        Self::of(file)
-    }
-
-    fn of(mut input: impl Read) -> io::Result<Self> {
-        let mut counts = Self::default();
-        let mut buffer = vec![0; SAMPLE];
-        let mut left = 0;
-        loop {
-            let read = input.read(&mut buffer[left..])?;
-            let end = left + read;
-            left = 0;
-            let mut at = 0;
-            for chunk in buffer[..end].utf8_chunks() {
-                let (valid, invalid) = (chunk.valid().as_bytes(), chunk.invalid());
-                at += valid.len() + invalid.len();
-                counts.characters += valid.iter().filter(|byte| **byte >= 0xC0).count() as u64;
-                match std::str::from_utf8(invalid) {
-                    Ok(_) => {}
-                    // The beginning of a character, whose end is still to come.
-                    Err(error) if error.error_len().is_none() && at == end && read > 0 => {
-                        left = invalid.len();
-                    }
-                    Err(_) => counts.broken += 1,
-                }
-            }
-            if read == 0 {
-                return Ok(counts);
-            }
-            buffer.copy_within(end - left..end, 0);
-        }
-    }
 }
 
 /// The line breaks of what is read ahead.
@@ -255,50 +205,19 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Text of another encoding, as UTF-8; what is in UTF-8 as it is.
-struct Text<R> {
-    input: R,
-    decoder: Option<Decoder>,
-    raw: Vec<u8>,
-    text: Vec<u8>,
-    at: usize,
-    is_over: bool,
-}
-
-impl<R> Text<R> {
-    fn new(input: R, decoder: Option<Decoder>) -> Self {
-        Self { input, decoder, raw: vec![0; SAMPLE], text: Vec::new(), at: 0, is_over: false }
-    }
-}
-
-impl<R: Read> Read for Text<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let Some(decoder) = &mut self.decoder else { return self.input.read(out) };
-        while self.at == self.text.len() && !self.is_over {
-            let read = self.input.read(&mut self.raw)?;
-            self.is_over = read == 0;
-            let most = decoder.max_utf8_buffer_length(read).unwrap_or(SAMPLE * 4);
-            self.text.resize(most, 0);
-            let raw = &self.raw[..read];
-            let (_, _, written, _) = decoder.decode_to_utf8(raw, &mut self.text, self.is_over);
-            self.text.truncate(written);
-            self.at = 0;
-        }
-        let length = out.len().min(self.text.len() - self.at);
-        out[..length].copy_from_slice(&self.text[self.at..self.at + length]);
-        self.at += length;
-        Ok(length)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<u64> {
-        let written = Written { encoding: UTF_8, has_mark: false, separator: b',', broken: 0 };
+        let names_separator = named_separator(text).is_some();
+        let written = Written {
+            encoded: Encoded::beginning_like(text.as_bytes()),
+            separator: b',',
+            names_separator,
+        };
         let mut lines = Vec::new();
-        let read = written.read(text.as_bytes(), &mut |found| {
+        let read = written.read(text.as_bytes(), false, &mut |found| {
             if let Found::Row(Row { line, .. }) | Found::Broken(line, _) = found {
                 lines.push(line);
             }
@@ -314,20 +233,10 @@ mod tests {
             let text = |parts: &[&str]| parts.join(end);
             assert_eq!(lines(&text(&["a,b", "1,2", "3,4"])), [2, 3], "{end:?}");
             assert_eq!(lines(&text(&["a,b", "", "1,2", "", "", "3,4", ""])), [3, 6], "{end:?}");
+            assert_eq!(lines(&text(&["sep=,", "a,b", "1,2", "", "3,4"])), [3, 5], "{end:?}");
             let quoted = ["a,b", "\"1", "2\",3", "4,\"5", "6", "\"", "7,8"];
             assert_eq!(lines(&text(&quoted)), [2, 4, 7], "{end:?}");
         }
-    }
-
-    #[test]
-    fn characters_are_counted_across_the_ends_of_buffers() {
-        for shift in 0..4 {
-            let text = format!("{}{}", "x".repeat(shift), "é€😀".repeat(20_000));
-            let counts = Utf8::of(text.as_bytes()).expect("bytes in memory");
-            assert_eq!(counts, Utf8 { characters: 60_000, broken: 0 }, "{shift}");
-        }
-        let counts = Utf8::of(&b"\xC3\xA9 \xE9t\xE9 \xC3"[..]).expect("bytes in memory");
-        assert_eq!(counts, Utf8 { characters: 1, broken: 3 });
     }
 
     #[test]
@@ -340,6 +249,24 @@ mod tests {
             ("a", b','),
         ] {
             assert_eq!(find_separator(text), separator, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_may_name_the_separator() {
+        for (text, separator) in [
+            ("sep=;\r\na,b;c\n", Some(b';')),
+            ("\"SEP=|\"\na|b", Some(b'|')),
+            ("sep=\t\na\tb", Some(b'\t')),
+            ("sep=,", Some(b',')),
+            ("sep=\n", None),
+            ("sep=ab\n", None),
+            ("sep=é\n", None),
+            ("name;sep=;\n", None),
+            ("été", None),
+            ("", None),
+        ] {
+            assert_eq!(named_separator(text), separator, "{text}");
         }
     }
 }

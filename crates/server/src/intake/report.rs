@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use indicatif::ProgressBar;
@@ -12,6 +13,8 @@ use super::columns::Fault;
 /// Where faults are told: each on a line of stderr, or in a file.
 pub struct Report {
     file: Option<ReportFile>,
+    /// Whether that file is stdout.
+    is_stdout: bool,
     bar: Option<ProgressBar>,
     /// What a row is called: a line, a row or a customer.
     unit: &'static str,
@@ -23,15 +26,20 @@ enum ReportFile {
 }
 
 impl Report {
-    /// To stderr, past the bar that may be drawn there, or to a new file: CSV by its name, and else
-    /// a JSON object on each line.
+    /// To stderr, past the bar that may be drawn there, to a new file, or, as `-`, to stdout: CSV by its
+    /// name, and else a JSON object on each line.
     pub fn new(
         path: Option<&Path>,
         bar: Option<ProgressBar>,
         unit: &'static str,
     ) -> io::Result<Self> {
+        let is_stdout = path == Some(Path::new("-"));
         let file = match path {
             None => None,
+            Some(_) if is_stdout => {
+                let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+                Some(ReportFile::Json(BufWriter::new(stdout)))
+            }
             Some(path) if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv")) => {
                 let mut file = csv::Writer::from_writer(File::create(path)?);
                 file.write_record(["line", "column", "field", "message"])?;
@@ -39,7 +47,7 @@ impl Report {
             }
             Some(path) => Some(ReportFile::Json(BufWriter::new(File::create(path)?))),
         };
-        Ok(Self { file, bar, unit })
+        Ok(Self { file, is_stdout, bar, unit })
     }
 
     /// Tells what is wrong with a row.
@@ -78,12 +86,17 @@ impl Report {
         }
     }
 
-    /// Sees to it that all is in the file.
-    pub fn finish(&mut self) -> io::Result<()> {
+    /// Sees to it that all is in the file, and says how it went: on stdout, unless the faults are there.
+    pub fn finish(mut self, summary: &str) -> io::Result<()> {
         match &mut self.file {
-            Some(ReportFile::Csv(file)) => file.flush(),
-            Some(ReportFile::Json(file)) => file.flush(),
-            None => Ok(()),
+            Some(ReportFile::Csv(file)) => file.flush()?,
+            Some(ReportFile::Json(file)) => file.flush()?,
+            None => {}
         }
+        match self.is_stdout {
+            true => eprintln!("{summary}"),
+            false => println!("{summary}"),
+        }
+        Ok(())
     }
 }

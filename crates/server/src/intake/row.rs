@@ -43,7 +43,8 @@ pub struct Row {
 
 /// What a reader finds, in its order.
 pub enum Found {
-    /// The names of the columns. There may be more of them later, behind those of before.
+    /// The names of the columns, which hold different things. There may be more of them later, behind
+    /// those of before: in JSON each is found for itself, and two may hold the same in different rows.
     Columns(Vec<Column>),
     Row(Row),
     /// A row that cannot be read, and why.

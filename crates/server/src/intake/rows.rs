@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use customers_domain::import::Incoming;
 
-use super::columns::{Columns, Fault};
+use super::columns::{Columns, Fault, MOST as MOST_COLUMNS, Unknown};
 use super::row::{Found, ReadError, Row};
 
 /// So many customers are taken in at once.
@@ -49,6 +49,10 @@ pub struct Rows {
     /// none is made for them that another comes with. They may be more than memory holds.
     waiting: File,
     waits: bool,
+    /// Whether a row to come has an id, so far as was looked ahead.
+    foresees_ids: bool,
+    /// How many columns were seen there.
+    foreseen: usize,
     may_be_empty: bool,
     warned: u32,
 }
@@ -76,6 +80,8 @@ impl Rows {
             start_at,
             waiting,
             waits: false,
+            foresees_ids: false,
+            foreseen: 0,
             may_be_empty,
             warned: 0,
         })
@@ -95,6 +101,28 @@ impl Rows {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Looks at what will be taken later, where the columns are not told first: as soon as one holds ids,
+    /// the rows without one wait, and nobody has to look further.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody has to look further.
+    pub fn foresee(&mut self, found: &Found) -> Result<(), ReadError> {
+        if let Found::Columns(columns) = found {
+            self.foreseen += columns.len();
+            let known = self.columns();
+            let has_ids = columns.iter().any(|column| known.means_ids(&column.name));
+            drop(known);
+            self.foresees_ids |= has_ids;
+        }
+        // There are too many to be taken.
+        let is_enough = self.foresees_ids || self.foreseen > MOST_COLUMNS;
+        match is_enough || self.is_stopped() {
+            true => Err(ReadError::Stopped),
+            false => Ok(()),
+        }
+    }
+
     /// Takes what was found.
     ///
     /// # Errors
@@ -104,7 +132,7 @@ impl Rows {
         match found {
             Found::Columns(columns) => {
                 let unknown = self.columns().add(columns).map_err(ReadError::Unreadable)?;
-                unknown.iter().try_for_each(|name| self.warn(name))
+                unknown.iter().try_for_each(|column| self.warn(column))
             }
             Found::Broken(line, _) if line < self.start_at => Ok(()),
             Found::Broken(line, what) => self.add(line, Err(vec![Fault::of_row(what)])),
@@ -157,13 +185,19 @@ impl Rows {
         read
     }
 
-    fn warn(&mut self, name: &str) -> Result<(), ReadError> {
+    fn warn(&mut self, Unknown { heading, like }: &Unknown) -> Result<(), ReadError> {
         self.warned += 1;
         match self.warned {
-            1..=MOST_WARNINGS => self.note(format!(
-                "warning: the column {name} is unknown and ignored; \
-                 --map \"{name}=ATTRIBUTE\" names what it holds"
-            )),
+            1..=MOST_WARNINGS => self.note(match like {
+                Some(like) => format!(
+                    "warning: the column {heading} is unknown and ignored; is it {like}? \
+                     --map \"{heading}={like}\" says so"
+                ),
+                None => format!(
+                    "warning: the column {heading} is unknown and ignored; \
+                     --map \"{heading}=ATTRIBUTE\" names what it holds"
+                ),
+            }),
             it if it == MOST_WARNINGS + 1 => {
                 self.note("warning: and so are further columns".to_owned())
             }
@@ -174,7 +208,7 @@ impl Rows {
     fn row(&mut self, row: Row, may_wait: bool) -> Result<(), ReadError> {
         let (read, has_ids) = {
             let columns = self.columns();
-            (columns.read(&row), columns.has_ids())
+            (columns.read(&row), self.foresees_ids || columns.has_ids())
         };
         match read {
             Ok(incoming) if may_wait && is_to_be_numbered(&incoming, has_ids) => self.wait(&row),

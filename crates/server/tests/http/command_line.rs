@@ -12,6 +12,7 @@ cases! {
         the_file_of_settings_is_read,
         the_url_of_the_database_may_stand_in_a_file,
         the_help_teaches_every_setting,
+        the_usage_is_the_same_whatever_is_set,
         many_servers_may_start_at_once,
     ]
     sqlite: [
@@ -116,6 +117,18 @@ async fn the_url_of_the_database_may_stand_in_a_file(home: Home) {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.stderr.contains("--database-url-file"), "{}", ran.stderr);
     assert!(!home.folder().join("one.db").exists() && !home.folder().join("other.db").exists());
+}
+
+async fn the_usage_is_the_same_whatever_is_set(home: Home) {
+    for (arguments, usage) in [
+        (&["import"][..], "Usage: customers import [OPTIONS] <FILE>\n"),
+        (&["export", "--nonsense"], "Usage: customers export [OPTIONS] [PATH]\n"),
+        (&["token", "create"], "Usage: customers token create [OPTIONS] --name <NAME>\n"),
+    ] {
+        let ran = run(home.command().args(arguments).env("RUST_LOG", "info"));
+        assert_eq!((ran.code, &*ran.stdout), (2, ""), "{ran:?}");
+        assert!(ran.stderr.contains(usage), "{ran:?}");
+    }
 }
 
 async fn the_help_teaches_every_setting(home: Home) {

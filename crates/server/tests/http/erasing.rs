@@ -24,7 +24,7 @@ cases! {
 async fn what_is_erased_is_gone_from_every_answer(server: TestServer) {
     let create = || {
         let call = server.post("/api/v1/customers").json(&full_customer());
-        call.header("idempotency-key", "once")
+        call.header("idempotency-key", "once").header("x-request-id", "zoe-wants-it")
     };
     let before = create().await.expect(201);
     let (id, account) = (before["id"].to_string(), before["customerAccount"].clone());
@@ -54,6 +54,9 @@ async fn what_is_erased_is_gone_from_every_answer(server: TestServer) {
         told,
         [(&json!("erased"), &json!("command line")), (&json!("created"), &json!("first"))]
     );
+    // A caller's is a value of its own; that of the erasure is not.
+    assert_eq!(entries[1]["request_id"], "");
+    assert_ne!(entries[0]["request_id"], "");
     for changes in entries.iter().map(|entry| entry["changes"].as_object().expect("changes")) {
         assert!(changes.len() > 50, "{changes:?}");
         assert!(changes.values().all(|it| *it == json!({ "from": null, "to": null })));
@@ -100,7 +103,9 @@ async fn erasing_again_says_that_there_was_nothing_to_erase(server: TestServer) 
     server.home.run_well(&["erase", &id, "--yes"]);
     let erased = server.get(&target).await.expect(200);
     let told = server.home.run_well(&["erase", &id, "--yes"]);
-    assert!(told.contains("was erased already"), "{told}");
+    assert!(told.contains("was erased already, and nothing was done to it since"), "{told}");
+    let is_file = server.home.database.url().starts_with("sqlite:");
+    assert_eq!(told.contains("The file holds nothing of it any more"), is_file, "{told}");
     let shown = server.home.run(&["erase", &id]);
     assert_eq!(shown.code, 2, "{shown:?}");
     assert!(shown.stdout.contains("nothing was done to it since"), "{}", shown.stdout);
@@ -138,7 +143,7 @@ async fn what_a_long_read_keeps_is_told(server: TestServer) {
     assert_eq!(reader.values("SELECT name AS value FROM customers"), ["Quaxolotl"]);
     let ran = server.home.run(&["erase", &id, "--yes"]);
     assert_eq!((ran.code, &*ran.stdout), (1, ""), "{ran:?}");
-    for told in [&*format!("customer {id} is erased"), "long read", "erase it again"] {
+    for told in [&*format!("error: customer {id} is erased"), "long read", "erase it again"] {
         assert!(ran.stderr.contains(told), "{told} is missing in {}", ran.stderr);
     }
     reader.execute("ROLLBACK");

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -31,6 +32,7 @@ cases! {
         a_file_that_cannot_be_made_is_told,
         a_database_that_is_not_there_is_not_made,
     ]
+    postgres: [nothing_is_left_by_whoever_does_not_wait_for_the_end]
 }
 
 const CUSTOMERS: &str = "/api/v1/customers";
@@ -469,6 +471,23 @@ async fn a_file_gets_its_name_when_it_is_complete(home: Home) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(&path).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+async fn nothing_is_left_by_whoever_does_not_wait_for_the_end(home: Home) {
+    home.run_well(&["migrate"]);
+    let mut lock = home.database.connect();
+    lock.execute("BEGIN");
+    lock.execute("LOCK TABLE customer_totals IN ACCESS EXCLUSIVE MODE");
+    let files = || fs::read_dir(home.folder()).expect("the working directory").count();
+    let mut program = Program::start(home.command().args(["export", "all.csv"]));
+    until("a file that will grow", async || files() == 1).await;
+    // It cannot stop before it hears from the database.
+    program.signal("INT");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(files(), 1, "{:?}", program.log());
+    program.signal("INT");
+    assert_eq!(program.wait().code(), Some(1), "{:?}", program.log());
+    assert_eq!(files(), 0);
 }
 
 async fn what_no_sheet_can_hold_is_told(server: TestServer) {

@@ -2,7 +2,9 @@
 
 mod going_on;
 mod hostile;
+mod options;
 mod spreadsheets;
+mod written;
 
 use std::fs;
 
@@ -78,6 +80,7 @@ async fn every_mistake_is_told_with_its_line_its_column_and_its_field(home: Home
     write(&home, "m.csv", MISTAKES);
     let dry = home.run(&["import", "m.csv", "--dry-run"]);
     imported(&dry, 1, "Nothing is written. It would be: 2 created");
+    home.run_well(&["migrate"]);
     assert_eq!(home.database.count("customers"), 0);
     let ran = home.run(&["import", "m.csv"]);
     imported(&ran, 1, "2 created, 0 updated, 0 unchanged");

@@ -100,7 +100,7 @@ impl Planning<'_> {
                 let is_among = |those: &RoaringTreemap| those.contains(id.get() as u64);
                 self.came_before.is_some_and(|before| is_among(before) || is_among(came))
             };
-            match incoming.onto(of_id, of_account, self.on_conflict, came_before) {
+            match incoming.onto(of_id, of_account, self.on_conflict, self.now, came_before) {
                 Verdict::Create(new) => {
                     let id = match incoming.id {
                         Some(id) => id,

@@ -12,6 +12,8 @@ cases! {
         huge_values_are_refused_row_by_row,
         a_missing_quote_swallows_nobody,
         whoever_has_no_id_gets_none_that_another_brings,
+        names_that_mean_the_same_are_told_where_both_are,
+        times_beyond_what_can_be_are_told,
     ]
     sqlite: [
         a_quote_that_is_missing_does_not_take_all_memory,
@@ -112,6 +114,65 @@ async fn whoever_has_no_id_gets_none_that_another_brings(home: Home) {
         assert!(exported.lines().any(|line| line.starts_with(row)), "{row}: {exported}");
     }
     imported(&home.run(&["import", "m.csv"]), 0, "0 created, 0 updated, 4 unchanged");
+
+    // In JSON it is known at the end only, behind more than are taken in at once.
+    let objects = |letter: char, id: u32| {
+        let without = |n: u32| format!("{{\"customerAccount\":\"{letter}{n}\",\"name\":\"x\"}}");
+        let last = format!("{{\"ID\":{id},\"customerAccount\":\"{letter}\",\"name\":\"last\"}}");
+        (1..=2_100).map(without).chain([last]).collect::<Vec<_>>()
+    };
+    write(&home, "j.ndjson", objects('J', 60).join("\n"));
+    write(&home, "k.json", format!("[{}]", objects('K', 2_200).join(",")));
+    for file in ["j.ndjson", "k.json"] {
+        imported(&home.run(&["import", file]), 0, "2101 created, 0 updated, 0 unchanged");
+        imported(&home.run(&["import", file]), 0, "0 created, 0 updated, 2101 unchanged");
+    }
+    assert_eq!(home.database.count("customers WHERE id IN (60, 2200) AND name = 'last'"), 2);
+}
+
+async fn names_that_mean_the_same_are_told_where_both_are(home: Home) {
+    let lines = "{\"name\":\"One\",\"customerAccount\":\"W1\"}\n\
+         {\"Raison sociale\":\"Two\",\"customer_account\":\"W2\"}\n\
+         {\"name\":\"Three\",\"Raison sociale\":\"3\"}\n\
+         {\"Raison sociale\":\"\",\"emailAddress\":\"x\"}\n\
+         {\"name\":\"Five\",\"customerAccount\":\"W5\"}\n";
+    write(&home, "w.ndjson", lines);
+    let ran = home.run(&["import", "w.ndjson"]);
+    imported(&ran, 1, "3 created, 0 updated, 0 unchanged, 0 skipped, 2 refused");
+    for told in [
+        "line 3, column Raison sociale: name is held by name, too; leave one of them out",
+        "line 4, column Raison sociale: name is required",
+        "line 4, column emailAddress: emailAddress must be a valid",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    }
+    let ran = home.run_reading(&["import", "-", "--format", "json"], lines.as_bytes());
+    imported(&ran, 1, "3 unchanged, 0 skipped, 2 refused");
+    assert_eq!(home.database.count("customers"), 3);
+}
+
+async fn times_beyond_what_can_be_are_told(home: Home) {
+    let table = "customerAccount,name,created_at,updated_at\n\
+         T1,One,9999-12-31,\n\
+         T2,Two,2020-01-02,2020-01-01T23:59:59Z\n\
+         T3,Three,,2020-01-01\n\
+         T4,Four,2020-01-02,2020-01-02\n";
+    write(&home, "t.csv", table);
+    for how in [&[][..], &["--on-conflict", "skip"]] {
+        let ran = home.run(&[&["import", "t.csv"], how].concat());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains("3 refused"), "{ran:?}");
+        for told in [
+            "line 2, column created_at: created_at must be a date or a time such as \
+             2026-08-04T10:42:27Z, at the latest 9999-12-30T22:00:00Z",
+            "line 3, column updated_at: updated_at must not be before created_at, \
+             2020-01-02T00:00:00.000000Z",
+            "line 4, column updated_at: updated_at must not be before created_at, 20",
+        ] {
+            assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+        }
+    }
+    assert_eq!(home.database.count("customers"), 1);
 }
 
 async fn nothing_is_written_over_what_is_read_or_kept(home: Home) {
@@ -203,7 +264,7 @@ async fn what_cannot_be_read_is_told(home: Home) {
         assert!(ran.stderr.contains(told), "{told}: {ran:?}");
     }
     assert_eq!(home.run(&["import", "odd.csv", "--map", "a=nonsense"]).code, 2);
-    let ran = home.run(&["import", "odd.csv", "--map", "c=name", "--map", "a=name"]);
+    let ran = home.run(&["import", "odd.csv", "--map", "c=brand", "--map", "a=name"]);
     assert!(ran.stderr.contains("there is no column c"), "{ran:?}");
     // A headless one is no reason to wait for a terminal.
     assert_eq!(run(home.command().args(["import", "-"])).code, 1);

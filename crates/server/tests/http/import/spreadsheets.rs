@@ -216,7 +216,8 @@ async fn what_is_no_spreadsheet_is_told(home: Home) {
         write(&home, name, bytes);
         let ran = home.run(&["import", name]);
         assert_eq!(ran.code, 1, "{name}: {ran:?}");
-        assert!(ran.stderr.contains(&format!("error: {name}: ")), "{ran:?}");
+        let told = format!("error: {name}: this is no XLSX and no ODS spreadsheet (");
+        assert!(ran.stderr.contains(&told) && ran.stderr.contains("save it as"), "{ran:?}");
         assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     }
 }
