@@ -86,7 +86,7 @@ pub enum Refusal {
     /// It would have been changed last before it was created.
     #[error("updated_at must not be before created_at, {created_at}")]
     TimesCrossed {
-        /// When it would have been created: as it is given, or stored, or now.
+        /// When it would have been created: as it is given or stored.
         created_at: Timestamp,
     },
     /// What is missing for a new customer.
@@ -143,8 +143,8 @@ impl Incoming {
             (None, Some(known)) => known,
             (None, None) => {
                 let new = self.changes.new_customer().map_err(Refusal::Incomplete);
-                let times = (self.created_at.unwrap_or(now), self.updated_at.unwrap_or(now));
-                return match new.and_then(|new| in_order(times.0, times.1).map(|()| new)) {
+                let (created_at, updated_at) = self.times(now);
+                return match new.and_then(|new| in_order(created_at, updated_at).map(|()| new)) {
                     Ok(new) => Verdict::Create(Box::new(new)),
                     Err(refusal) => Verdict::Refuse(refusal),
                 };
@@ -189,6 +189,13 @@ impl Incoming {
         after
     }
 
+    /// When a new customer is created and was last changed: now, or when it was changed where nothing
+    /// but that is told.
+    fn times(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        let updated_at = self.updated_at.unwrap_or(now);
+        (self.created_at.unwrap_or(now.min(updated_at)), updated_at)
+    }
+
     /// The customer that it becomes under this id and account.
     pub fn create(
         &self,
@@ -198,8 +205,7 @@ impl Incoming {
         now: Timestamp,
     ) -> Customer {
         let mut customer = new.into_customer(id, account, now);
-        customer.created_at = self.created_at.unwrap_or(now);
-        customer.updated_at = self.updated_at.unwrap_or(now);
+        (customer.created_at, customer.updated_at) = self.times(now);
         customer.deleted_at = self.deleted_at.flatten();
         customer
     }
@@ -360,9 +366,14 @@ mod tests {
             // Against what it is unless it is given.
             assert_eq!(verdict(Some(10), None, known), Some(time(10)));
         }
-        assert_eq!(verdict(None, Some(8), None), Some(time(9)));
+        // What came without one was created when it was changed.
+        assert_eq!(verdict(None, Some(8), None), None);
         // What is there was changed later.
         assert_eq!(verdict(None, Some(3), Some(&there)), None);
+        (row.created_at, row.updated_at) = (None, Some(time(8)));
+        let new = NewCustomer { name: "B".into(), ..NewCustomer::default() };
+        let made = row.create(new, id(8), CustomerAccount::new("CL8").unwrap(), time(9));
+        assert_eq!((made.created_at, made.updated_at), (time(8), time(8)));
     }
 
     #[test]

@@ -56,8 +56,9 @@ impl PostgresStore {
         // After that: while many keys are made anew, there are no indexes.
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
         let connected = |error: r2d2::Error| OpenError::Connect(error.into());
-        let connections =
-            Connections::new(url, options.connections, PATIENCE).map_err(connected)?;
+        let readers = Readers::of(options.connections);
+        let connections = Connections::new(url, options.connections, readers, PATIENCE);
+        let connections = connections.map_err(connected)?;
         let replica = match options.replica {
             Some(replica) => {
                 let origin = replica::Origin::of(&mut conn)
@@ -68,7 +69,7 @@ impl PostgresStore {
             None => None,
         };
         Ok(Self {
-            readers: Readers::start(connections.shared()),
+            readers: Readers::start(readers, connections.shared()),
             connections,
             replica,
             ids: Ids::default(),

@@ -41,10 +41,16 @@ impl PoolStatistics {
         Self { name, size, open: state.connections, used, waiting: 0 }
     }
 
-    /// The same of one that so many may wait for: who is served or waits has a permit of `admitted`,
-    /// and who is at work one of `free`, perhaps after nobody waits for it any more.
-    pub(crate) fn queued(self, admitted: &Semaphore, free: &Semaphore, waiting: usize) -> Self {
-        let size = self.size as usize;
+    /// The same with those that wait, of whom there may be so many: who is served or waits has a
+    /// permit of `admitted`, and who is at work one of `free`, of which there are `size`, perhaps
+    /// after nobody waits for it any more.
+    pub(crate) fn with_waiting(
+        self,
+        admitted: &Semaphore,
+        free: &Semaphore,
+        size: usize,
+        waiting: usize,
+    ) -> Self {
         let admitted = (size + waiting).saturating_sub(admitted.available_permits());
         let at_work = size.saturating_sub(free.available_permits());
         Self { waiting: admitted.saturating_sub(at_work) as u32, ..self }

@@ -67,14 +67,22 @@ pub(super) struct Shared {
 /// The connections, for requests.
 pub(super) struct Connections {
     shared: Shared,
-    /// One permit for each connection, so that waiting takes no thread.
+    /// How many of them are for requests.
+    size: usize,
+    /// One permit for each of those, so that waiting takes no thread.
     free: Arc<Semaphore>,
     /// One permit for each request that is served or waits.
     admitted: Semaphore,
 }
 
 impl Connections {
-    pub fn new(url: &str, size: NonZeroU32, patience: Duration) -> Result<Self, r2d2::Error> {
+    /// So many connections, of which so many are others' than requests'.
+    pub fn new(
+        url: &str,
+        size: NonZeroU32,
+        others: u32,
+        patience: Duration,
+    ) -> Result<Self, r2d2::Error> {
         let pool = Pool::builder()
             .max_size(size.get())
             // None is opened before it is asked for. One that is just being opened when the process
@@ -83,11 +91,13 @@ impl Connections {
             .test_on_check_out(false)
             .connection_timeout(patience)
             .build(Manager { url: url.to_owned() })?;
-        let connections = size.get() as usize;
+        // A single connection is for all.
+        let size = size.get().saturating_sub(others).max(1) as usize;
         Ok(Self {
             shared: Shared { pool, patience },
-            free: Arc::new(Semaphore::new(connections)),
-            admitted: Semaphore::new(connections + WAITING),
+            size,
+            free: Arc::new(Semaphore::new(size)),
+            admitted: Semaphore::new(size + WAITING),
         })
     }
 
@@ -99,9 +109,10 @@ impl Connections {
     /// The figures of this pool, under a name.
     pub fn statistics(&self, name: &'static str) -> PoolStatistics {
         let pool = &self.shared.pool;
-        PoolStatistics::of(name, pool.max_size(), pool.state()).queued(
+        PoolStatistics::of(name, pool.max_size(), pool.state()).with_waiting(
             &self.admitted,
             &self.free,
+            self.size,
             WAITING,
         )
     }
@@ -151,11 +162,6 @@ impl Connections {
 }
 
 impl Shared {
-    /// The most connections that are open at once.
-    pub fn size(&self) -> u32 {
-        self.pool.max_size()
-    }
-
     /// Runs work that the data cannot refuse, as [`Shared::run`] does.
     pub fn query<T>(
         &self,

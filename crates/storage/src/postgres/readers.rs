@@ -2,6 +2,7 @@
 //! one statement, so that many reads share one way to the server and back. Nobody waits for others to
 //! come.
 
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,10 +15,6 @@ use super::connections::{ANSWER, Shared};
 use crate::error::{from_postgres, unavailable};
 use crate::queries;
 use crate::row::CustomerRow;
-
-/// So many threads read. With more, groups would be smaller; with fewer, what has to be fetched from
-/// the server's disk would wait for each other.
-const READERS: u32 = 4;
 
 /// The most reads that wait; one more is turned away.
 const QUEUE: usize = 1024;
@@ -54,8 +51,14 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Starts the threads, no more than there are connections.
-    pub fn start(connections: &Shared) -> Self {
+    /// How many threads read, of so many connections: a quarter. With more, groups would be smaller;
+    /// with fewer, what has to be fetched from the server's disk would wait for each other.
+    pub fn of(connections: NonZeroU32) -> u32 {
+        (connections.get() / 4).max(1)
+    }
+
+    /// Starts so many threads, each of which uses a connection.
+    pub fn start(count: u32, connections: &Shared) -> Self {
         let (queue, reads) = mpsc::channel(QUEUE);
         let reads = Arc::new(Mutex::new(reads));
         let start = |number| {
@@ -65,7 +68,7 @@ impl Readers {
                 .spawn(move || read(&connections, &reads))
                 .expect("a thread for reading")
         };
-        let threads = (0..READERS.min(connections.size())).map(start).collect();
+        let threads = (0..count).map(start).collect();
         Self { queue: Some(queue), threads }
     }
 

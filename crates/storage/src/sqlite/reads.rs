@@ -54,9 +54,11 @@ impl Scanners {
     }
 
     pub fn statistics(&self) -> PoolStatistics {
-        PoolStatistics::of("scans", self.pool.max_size(), self.pool.state()).queued(
+        let size = self.pool.max_size();
+        PoolStatistics::of("scans", size, self.pool.state()).with_waiting(
             &self.admitted,
             &self.free,
+            size as usize,
             WAITING,
         )
     }
