@@ -102,14 +102,20 @@ pub(crate) fn from_postgres(error: Error) -> RepositoryError {
     }
 }
 
-/// The server's machine ran out of something: most of the time, of room on the disk (53100).
+/// The server's machine ran out of something, most of the time of room on the disk (53100), or somebody
+/// there has ended the statement.
 ///
 /// diesel hands on no SQLSTATE, and what the server says may be in any language; but it names the
 /// file that could not be written, below its data directory.
 fn is_exhausted(error: &Error) -> bool {
     const FOLDERS: [&str; 5] = ["base/", "global/", "pg_tblspc/", "pg_wal/", "pg_xact/"];
-    const MESSAGES: [&str; 3] =
-        ["out of memory", "out of shared memory", "canceling statement due to statement timeout"];
+    const MESSAGES: [&str; 5] = [
+        "out of memory",
+        "out of shared memory",
+        "canceling statement due to statement timeout",
+        "canceling statement due to lock timeout",
+        "canceling statement due to user request",
+    ];
     matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, information)
         if FOLDERS.iter().any(|folder| information.message().contains(folder))
             || MESSAGES.contains(&information.message()))

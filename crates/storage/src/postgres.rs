@@ -14,6 +14,8 @@ mod tokens;
 mod users;
 mod writes;
 
+use std::num::NonZeroU32;
+
 use customers_domain::AccountNumbering;
 use diesel::prelude::*;
 use diesel::result::Error;
@@ -56,9 +58,12 @@ impl PostgresStore {
         // After that: while many keys are made anew, there are no indexes.
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
         let connected = |error: r2d2::Error| OpenError::Connect(error.into());
-        let readers = Readers::of(options.connections);
-        let connections = Connections::new(url, options.connections, readers, PATIENCE);
-        let connections = connections.map_err(connected)?;
+        let count = Readers::of(options.connections);
+        let readers = Readers::start(url, count).map_err(connected)?;
+        // Where there is to be one only, there are two.
+        let others = NonZeroU32::new(options.connections.get() - count.get());
+        let connections = Connections::new(url, others.unwrap_or(NonZeroU32::MIN), PATIENCE)
+            .map_err(connected)?;
         let replica = match options.replica {
             Some(replica) => {
                 let origin = replica::Origin::of(&mut conn)
@@ -69,7 +74,7 @@ impl PostgresStore {
             None => None,
         };
         Ok(Self {
-            readers: Readers::start(readers, connections.shared()),
+            readers,
             connections,
             replica,
             ids: Ids::default(),
@@ -81,9 +86,7 @@ impl PostgresStore {
 
 impl Instrumented for PostgresStore {
     fn statistics(&self) -> Statistics {
-        let mut pool = self.connections.statistics("postgres");
-        pool.waiting += self.readers.waiting() as u32;
-        let mut pools = vec![pool];
+        let mut pools = vec![self.connections.statistics("postgres"), self.readers.statistics()];
         pools.extend(self.replica.as_ref().map(Replica::statistics));
         Statistics { pools, writer: None }
     }
@@ -120,7 +123,7 @@ fn connect(url: &str) -> Result<PgConnection, OpenError> {
 fn may_repeat_password(url: &str, message: &str) -> bool {
     let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
     login.is_some_and(|(login, _)| login.contains(['@', '/', '?']))
-        || ["percent-encoded", "URI query parameter"].iter().any(|part| message.contains(part))
+        || ["percent-encoded", " URI"].iter().any(|part| message.contains(part))
 }
 
 fn check_encoding(conn: &mut PgConnection) -> Result<(), OpenError> {

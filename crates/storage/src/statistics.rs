@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 /// Whatever can tell what it is doing.
 pub trait Instrumented: Send + Sync {
-    /// The figures of this moment. Takes no lock that a request waits for.
+    /// The figures of this moment. Takes no lock for longer than counting takes.
     fn statistics(&self) -> Statistics;
 }
 
@@ -42,15 +42,15 @@ impl PoolStatistics {
     }
 
     /// The same with those that wait, of whom there may be so many: who is served or waits has a
-    /// permit of `admitted`, and who is at work one of `free`, of which there are `size`, perhaps
-    /// after nobody waits for it any more.
+    /// permit of `admitted`, and who is at work one of `free`, perhaps after nobody waits for it any
+    /// more.
     pub(crate) fn with_waiting(
         self,
         admitted: &Semaphore,
         free: &Semaphore,
-        size: usize,
         waiting: usize,
     ) -> Self {
+        let size = self.size as usize;
         let admitted = (size + waiting).saturating_sub(admitted.available_permits());
         let at_work = size.saturating_sub(free.available_permits());
         Self { waiting: admitted.saturating_sub(at_work) as u32, ..self }

@@ -67,54 +67,25 @@ pub(super) struct Shared {
 /// The connections, for requests.
 pub(super) struct Connections {
     shared: Shared,
-    /// How many of them are for requests.
-    size: usize,
-    /// One permit for each of those, so that waiting takes no thread.
+    /// One permit for each connection, so that waiting takes no thread.
     free: Arc<Semaphore>,
     /// One permit for each request that is served or waits.
     admitted: Semaphore,
 }
 
 impl Connections {
-    /// So many connections, of which so many are others' than requests'.
-    pub fn new(
-        url: &str,
-        size: NonZeroU32,
-        others: u32,
-        patience: Duration,
-    ) -> Result<Self, r2d2::Error> {
-        let pool = Pool::builder()
-            .max_size(size.get())
-            // None is opened before it is asked for. One that is just being opened when the process
-            // ends can crash it, because OpenSSL cleans up while it is used.
-            .min_idle(Some(0))
-            .test_on_check_out(false)
-            .connection_timeout(patience)
-            .build(Manager { url: url.to_owned() })?;
-        // A single connection is for all.
-        let size = size.get().saturating_sub(others).max(1) as usize;
+    pub fn new(url: &str, size: NonZeroU32, patience: Duration) -> Result<Self, r2d2::Error> {
+        let connections = size.get() as usize;
         Ok(Self {
-            shared: Shared { pool, patience },
-            size,
-            free: Arc::new(Semaphore::new(size)),
-            admitted: Semaphore::new(size + WAITING),
+            shared: Shared::new(url, size, patience, "")?,
+            free: Arc::new(Semaphore::new(connections)),
+            admitted: Semaphore::new(connections + WAITING),
         })
-    }
-
-    /// The same for threads that may wait for one.
-    pub fn shared(&self) -> &Shared {
-        &self.shared
     }
 
     /// The figures of this pool, under a name.
     pub fn statistics(&self, name: &'static str) -> PoolStatistics {
-        let pool = &self.shared.pool;
-        PoolStatistics::of(name, pool.max_size(), pool.state()).with_waiting(
-            &self.admitted,
-            &self.free,
-            self.size,
-            WAITING,
-        )
+        self.shared.statistics(name).with_waiting(&self.admitted, &self.free, WAITING)
     }
 
     /// Runs work that the data cannot refuse.
@@ -162,6 +133,29 @@ impl Connections {
 }
 
 impl Shared {
+    /// So many connections, each of which begins with these settings of its session.
+    pub fn new(
+        url: &str,
+        size: NonZeroU32,
+        patience: Duration,
+        settings: &'static str,
+    ) -> Result<Self, r2d2::Error> {
+        let pool = Pool::builder()
+            .max_size(size.get())
+            // None is opened before it is asked for. One that is just being opened when the process
+            // ends can crash it, because OpenSSL cleans up while it is used.
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .connection_timeout(patience)
+            .build(Manager { url: url.to_owned(), settings })?;
+        Ok(Self { pool, patience })
+    }
+
+    /// The figures of this pool, under a name.
+    pub fn statistics(&self, name: &'static str) -> PoolStatistics {
+        PoolStatistics::of(name, self.pool.max_size(), self.pool.state())
+    }
+
     /// Runs work that the data cannot refuse, as [`Shared::run`] does.
     pub fn query<T>(
         &self,
@@ -214,6 +208,7 @@ impl Shared {
 /// Opens connections for the pool and tells it which ones to throw away.
 struct Manager {
     url: String,
+    settings: &'static str,
 }
 
 /// A connection, and whether it was found to lead nowhere.
@@ -230,7 +225,11 @@ impl ManageConnection for Manager {
         let mut inner =
             PgConnection::establish(&self.url).map_err(diesel::r2d2::Error::ConnectionError)?;
         inner
-            .batch_execute(&format!("SET statement_timeout = {}", STATEMENT_TIMEOUT.as_millis()))
+            .batch_execute(&format!(
+                "SET statement_timeout = {}; {}",
+                STATEMENT_TIMEOUT.as_millis(),
+                self.settings
+            ))
             .map_err(diesel::r2d2::Error::QueryError)?;
         Ok(Connection { inner, is_away: false })
     }

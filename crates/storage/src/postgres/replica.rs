@@ -115,7 +115,7 @@ pub(super) struct Replica {
 impl Replica {
     /// Connects to it when it is asked.
     pub fn new(url: &str, size: NonZeroU32, origin: Origin) -> Result<Self, r2d2::Error> {
-        let connections = Connections::new(url, size, 0, CONNECTION)?;
+        let connections = Connections::new(url, size, CONNECTION)?;
         Ok(Self { connections, origin, rests_until: Mutex::default() })
     }
 

@@ -54,11 +54,9 @@ impl Scanners {
     }
 
     pub fn statistics(&self) -> PoolStatistics {
-        let size = self.pool.max_size();
-        PoolStatistics::of("scans", size, self.pool.state()).with_waiting(
+        PoolStatistics::of("scans", self.pool.max_size(), self.pool.state()).with_waiting(
             &self.admitted,
             &self.free,
-            size as usize,
             WAITING,
         )
     }

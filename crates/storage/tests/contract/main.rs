@@ -43,6 +43,7 @@ mod living;
 mod lost_answers;
 mod opening;
 mod races;
+mod reading;
 mod searching;
 mod tokens;
 mod users;

@@ -244,6 +244,9 @@ async fn a_server_that_does_not_let_us_in_is_told_without_the_password(database:
         format!("postgres://customers:12?hunter2@{server}"),
         format!("postgres://customers:a@hunter2@{server}"),
         format!("postgres://customers:a@hunter2:1@{server}"),
+        "postgres://customers:hunter2@[nowhere".to_owned(),
+        format!("postgres://customers:hunter2@[::1/{name}"),
+        format!("postgres://customers:hunter2@[::1]x/{name}"),
         format!("postgres://customers@{server}?password=12&hunter2"),
         format!("postgres://customers@{server}?password=12%hunter2"),
     ] {

@@ -3,15 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use customers_domain::{AccountKey, Customer, CustomerId, NewCustomer, Value, WriteError};
+use customers_domain::{Customer, NewCustomer, WriteError};
 use customers_storage::Store;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use crate::Create as _;
 use crate::database::TestDatabase;
-use crate::living::changes;
-use crate::{assert_internal, key, named, open, with_account, write};
+use crate::{key, named, open, with_account};
 
 async fn hundreds_of_parallel_creates_never_collide(database: TestDatabase) {
     let store = open(&database);
@@ -99,95 +98,6 @@ async fn a_dropped_store_finishes_its_writes(database: TestDatabase) {
     assert_eq!(database.count("customers"), 300);
 }
 
-async fn each_of_many_reads_at_once_finds_its_own_customer(database: TestDatabase) {
-    let store = open(&database);
-    let mut expected: Vec<(CustomerId, AccountKey, Option<Customer>)> = Vec::new();
-    for number in 0..40 {
-        let account = format!("read {number}");
-        let created = store.create(with_account(&account)).await.unwrap();
-        let is_deleted = number % 4 == 0;
-        if is_deleted {
-            store.customers.delete(created.id, write()).await.unwrap();
-        }
-        expected.push((created.id, key(&account), (!is_deleted).then_some(created)));
-    }
-    expected.push((CustomerId::MAX, key("nobody"), None));
-    let read = |number: usize| {
-        let store = store.clone();
-        let (id, key, customer) = expected[number % expected.len()].clone();
-        tokio::spawn(async move {
-            let found = match number % 3 {
-                0 => store.customers.find_by_account(&key).await,
-                _ => store.customers.find(id).await,
-            };
-            assert_eq!(found.unwrap(), customer);
-        })
-    };
-    for read in join_all((0..800).map(read)).await {
-        read.unwrap();
-    }
-}
-
-async fn a_read_beside_many_others_sees_what_was_answered(database: TestDatabase) {
-    let store = open(&database);
-    let customer = store.create(with_account("read")).await.unwrap();
-    let readers = (0..16).map(|_| {
-        let (store, id) = (store.clone(), customer.id);
-        tokio::spawn(async move {
-            for _ in 0..200 {
-                store.customers.find(id).await.unwrap();
-            }
-        })
-    });
-    let readers: Vec<_> = readers.collect();
-    for number in 0..30 {
-        let name = format!("written {number}");
-        let changes = changes(&[("name", Value::Text(name.clone().into()))]);
-        store.customers.update(customer.id, changes, write()).await.unwrap();
-        assert_eq!(store.customers.find(customer.id).await.unwrap().unwrap().name, name);
-        let found = store.customers.find_by_account(&key("read")).await.unwrap();
-        assert_eq!(found.unwrap().name, name);
-    }
-    for reader in join_all(readers).await {
-        reader.unwrap();
-    }
-}
-
-async fn a_row_that_makes_no_sense_fails_no_other_read(database: TestDatabase) {
-    let store = open(&database);
-    let (broken, whole) = (with_account("broken"), with_account("whole"));
-    let broken = store.create(broken).await.unwrap();
-    let whole = store.create(whole).await.unwrap();
-    database.execute("UPDATE customers SET customer_account = '..' WHERE account_key = 'broken'");
-    let reads = (0..300).map(|number| {
-        let (store, broken, whole) = (store.clone(), broken.id, whole.clone());
-        tokio::spawn(async move {
-            match number % 2 {
-                0 => assert_internal(store.customers.find(broken).await),
-                _ => assert_eq!(store.customers.find(whole.id).await.unwrap(), Some(whole)),
-            }
-        })
-    });
-    for read in join_all(reads).await {
-        read.unwrap();
-    }
-}
-
-/// A client hangs up while it waits for others' reads.
-async fn reads_that_nobody_waits_for_hold_up_no_other(database: TestDatabase) {
-    let store = open(&database);
-    let customer = store.create(named("Aurora")).await.unwrap();
-    for _ in 0..3 {
-        for _ in 0..2000 {
-            drop(store.customers.find(customer.id).now_or_never());
-        }
-        // Of those that nobody waits for no more than a queue is left.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let found = store.customers.find(customer.id).await.unwrap();
-        assert_eq!(found.as_ref(), Some(&customer));
-    }
-}
-
 cases! {
     both: [
         hundreds_of_parallel_creates_never_collide,
@@ -196,10 +106,6 @@ cases! {
         of_parallel_creates_of_one_account_in_two_processes_one_wins,
         a_conflict_does_not_fail_its_neighbours,
         a_create_that_nobody_waits_for_is_done_once_or_not_at_all,
-        each_of_many_reads_at_once_finds_its_own_customer,
-        a_read_beside_many_others_sees_what_was_answered,
-        a_row_that_makes_no_sense_fails_no_other_read,
-        reads_that_nobody_waits_for_hold_up_no_other,
     ]
     sqlite: [a_dropped_store_finishes_its_writes]
 }
