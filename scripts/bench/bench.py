@@ -44,7 +44,12 @@ def chosen():
             [part for part in PARTS if part in only] or PARTS)
 
 
+# What starting took is given back after so many seconds.
+IDLE = 40
+
+
 def start(table, services):
+    time.sleep(IDLE)
     for rows, service in services.items():
         table.line(f"{rows:,}: resident memory, idle", service.memory()[0], " MB", at_most=25)
     large = services[max(services)]
