@@ -182,6 +182,13 @@ impl AccountNumbering {
         std::iter::once(id).chain(above).map(|number| self.account(number))
     }
 
+    /// The number of an account that could be made here.
+    pub fn number(&self, account: &CustomerAccount) -> Option<u64> {
+        let (of_zero, key) = (key(&format!("{}0", self.prefix)), account.key());
+        let number = key.as_str().strip_prefix(of_zero.strip_suffix('0')?)?.parse().ok()?;
+        (self.account(number).key() == key).then_some(number)
+    }
+
     /// The account of this number.
     pub fn account(&self, number: u64) -> CustomerAccount {
         CustomerAccount(format!("{}{number:0width$}", self.prefix, width = self.width))
@@ -269,6 +276,17 @@ mod tests {
         assert_eq!(numbering.account(12_345_678).as_str(), "CL12345678");
         let numbering = AccountNumbering::new(" Kunde ", 3).unwrap();
         assert_eq!(numbering.account(7).as_str(), "Kunde 007");
+        for (account, number) in [
+            ("kunde 007", Some(7)),
+            ("Kunde 1234", Some(1234)),
+            ("Kunde 07", None),
+            ("Kunde +07", None),
+            ("Kunde ", None),
+            ("007", None),
+        ] {
+            let account = CustomerAccount::new(account).unwrap();
+            assert_eq!(numbering.number(&account), number, "{account}");
+        }
         assert!(AccountNumbering::new("a\u{0}", 6).is_err());
         assert!(AccountNumbering::new("", 0).is_ok());
         assert!(AccountNumbering::new(&"x".repeat(201), 6).is_err());

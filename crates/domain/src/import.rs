@@ -151,8 +151,11 @@ impl Incoming {
             }
         };
         let mut after = self.applied_to(before);
-        let differing: Vec<_> =
+        let mut differing: Vec<_> =
             after.changes_since(Some(before)).into_iter().map(|change| change.name).collect();
+        if after.created_at != before.created_at {
+            differing.push("created_at".to_owned());
+        }
         if differing.is_empty() {
             return Verdict::Unchanged(before.id);
         }
@@ -166,7 +169,6 @@ impl Incoming {
             return refuse(before.id, Refusal::Exists { id: before.id, differing });
         }
         let now = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
-        after.created_at = self.created_at.unwrap_or(before.created_at);
         // Whoever asks for what has changed since must find it.
         after.updated_at = self.updated_at.filter(|at| *at > before.updated_at).unwrap_or(now);
         match in_order(after.created_at, after.updated_at) {
@@ -175,7 +177,7 @@ impl Incoming {
         }
     }
 
-    /// The customer with all that comes in, but its times.
+    /// The customer with all that comes in, but when it was last changed.
     pub fn applied_to(&self, before: &Customer) -> Customer {
         let mut after = before.clone();
         self.changes.apply(&mut after);
@@ -186,6 +188,7 @@ impl Incoming {
         if let Some(deleted_at) = self.deleted_at {
             after.deleted_at = deleted_at;
         }
+        after.created_at = self.created_at.unwrap_or(before.created_at);
         after
     }
 
@@ -210,9 +213,10 @@ impl Incoming {
         customer
     }
 
-    /// Whether a customer has all that comes in: what has no id and no account is known by that.
+    /// Whether a customer has all that comes in, and is deleted only where that is said: what has no id
+    /// and no account is known by that.
     pub fn is_had_by(&self, customer: &Customer) -> bool {
-        self.applied_to(customer) == *customer
+        customer.deleted_at == self.deleted_at.flatten() && self.applied_to(customer) == *customer
     }
 }
 
@@ -289,6 +293,38 @@ mod tests {
             let same = incoming(&[("name", "A"), ("customerAccount", "cl7")]);
             let verdict = same.onto(None, Some(&there), on_conflict, time(9), |_| false);
             assert_eq!(verdict, Verdict::Unchanged(id(7)), "{on_conflict:?}");
+        }
+    }
+
+    #[test]
+    fn when_it_was_created_is_part_of_what_comes_in() {
+        let there = customer(7, "CL7");
+        let mut row = incoming(&[("name", "A"), ("customerAccount", "CL7")]);
+        row.created_at = Some(time(4));
+        let onto = |row: &Incoming, there: &Customer, how| {
+            row.onto(None, Some(there), how, time(9), |_| false)
+        };
+        let refused = Refusal::Exists { id: id(7), differing: vec!["created_at".into()] };
+        assert_eq!(onto(&row, &there, OnConflict::Fail), Verdict::Refuse(refused));
+        let Verdict::Change(_, after) = onto(&row, &there, OnConflict::Update) else { panic!() };
+        assert_eq!(after.created_at, time(4));
+        assert_eq!(onto(&row, &after, OnConflict::Update), Verdict::Unchanged(id(7)));
+    }
+
+    #[test]
+    fn without_id_and_account_a_deleted_one_is_known_where_that_is_said() {
+        let live = customer(7, "CL7");
+        let deleted = Customer { deleted_at: Some(time(6)), ..live.clone() };
+        let mut row = incoming(&[("name", "A")]);
+        for (said, is_live, is_deleted) in [
+            (None, true, false),
+            (Some(None), true, false),
+            (Some(Some(time(6))), false, true),
+            (Some(Some(time(7))), false, false),
+        ] {
+            row.deleted_at = said;
+            let is_had = (row.is_had_by(&live), row.is_had_by(&deleted));
+            assert_eq!(is_had, (is_live, is_deleted), "{said:?}");
         }
     }
 

@@ -114,6 +114,7 @@ fn customers_and_their_accounts() {
         CustomerAccount::key => fn(&CustomerAccount) -> AccountKey;
         AccountKey::as_str => fn(&AccountKey) -> &str;
         AccountNumbering::new => fn(&str, usize) -> Result<AccountNumbering, InvalidNumbering>;
+        AccountNumbering::number => fn(&AccountNumbering, &CustomerAccount) -> Option<u64>;
         AccountNumbering::account => fn(&AccountNumbering, u64) -> CustomerAccount;
         |it, id| it.candidates(id).collect()
             => fn(&AccountNumbering, CustomerId) -> Vec<CustomerAccount>;

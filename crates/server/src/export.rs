@@ -138,6 +138,10 @@ fn export(
         }
         ExportError::Write(error) => Failure::other(format!("cannot write to {shown}: {error}")),
         ExportError::Unknown(id) => unknown(id),
+        ExportError::Read(error @ RepositoryError::Internal(_)) => Failure::other(format!(
+            "{}; `customers check` tells what is wrong with the database",
+            Failure::other(error)
+        )),
         ExportError::Read(error) => Failure::other(error),
         error => Failure::other(error),
     };

@@ -9,11 +9,14 @@ mod table;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::Failure;
 use crate::cli::ImportFrom;
@@ -21,6 +24,9 @@ use crate::config::Database;
 use crate::intake::{self, Gauge, ReadError, Rows, Source};
 use encoding::{Encoded, beginning};
 use table::Written;
+
+/// So often it is looked whether whoever waits for input is to stop.
+const SLICE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,6 +50,9 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
         let named =
             |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
         let mut input = open(&file, stop).map_err(named)?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::other("stopped before anything came in"));
+        }
         let format = match format {
             Some(format) => format,
             None => Format::of(&file, &mut input).map_err(named)?,
@@ -80,14 +89,24 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
     .await
 }
 
-/// The file, or all that comes from stdin.
+/// The file, or all that comes from stdin or a pipe.
 fn open(path: &Path, stop: &AtomicBool) -> io::Result<File> {
-    if path != Path::new("-") {
-        return File::open(path);
+    let mut input = match path == Path::new("-") {
+        true => File::from(io::stdin().as_fd().try_clone_to_owned()?),
+        false => File::open(path)?,
+    };
+    // What is read several times must be a file of its own.
+    if path != Path::new("-") && !input.metadata()?.file_type().is_fifo() {
+        return Ok(input);
     }
-    let (mut file, mut input) = (tempfile::tempfile()?, io::stdin().lock());
+    let mut file = tempfile::tempfile()?;
     let mut buffer = vec![0; 64 * 1024];
     while !stop.load(Ordering::Relaxed) {
+        match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&SLICE)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
         match input.read(&mut buffer)? {
             0 => break,
             length => file.write_all(&buffer[..length])?,

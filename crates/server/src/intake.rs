@@ -13,11 +13,15 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use customers_domain::Timestamp;
 use customers_domain::import::Refusal;
-use customers_storage::{DatabaseUrl, Import, ImportMode, ImportOptions, Outcome};
+use customers_storage::{
+    Brought, DatabaseUrl, Import, ImportMode, ImportOptions, Outcome, Schema, schema,
+};
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::cli::Intake;
 use crate::config::Database;
+use crate::printable::printable;
 use crate::signals::StopSignals;
 use crate::{Failure, same_file};
 use columns::{Columns, Fault};
@@ -82,17 +86,14 @@ pub async fn run(
                 mode: how.mode(),
                 may_repeat: source.may_repeat,
             };
-            // Where nothing is there to be looked at, it is tried in what is gone afterwards.
-            let (url, _folder) = match (how.mode(), url) {
-                (ImportMode::DryRun, DatabaseUrl::Sqlite(path)) if !path.exists() => {
-                    let folder = tempfile::tempdir().map_err(Failure::other)?;
-                    (DatabaseUrl::Sqlite(folder.path().join("customers.db")), Some(folder))
-                }
-                (_, url) => (url, None),
+            let (url, _folder) = match how.mode() {
+                ImportMode::DryRun => to_try_in(url)?,
+                _ => (url, None),
             };
+            let brought = Brought::new(options.numbering.clone());
             let import = Import::open(&url, options, import)
                 .map_err(|source| Failure::Open { url: url.to_string(), source })?;
-            Work::run(import, columns, &how, source, stop_work)
+            Work::run(import, columns, brought, &how, source, stop_work)
         };
         // An error means that the process is about to end.
         let _ = done.send(work());
@@ -108,6 +109,23 @@ pub async fn run(
                 () = stop_signals.next() => std::process::exit(1),
             }
         }
+    }
+}
+
+/// The database for a dry run, which changes nothing of it: where nothing is there to be looked at, one that
+/// is gone with its folder.
+fn to_try_in(url: DatabaseUrl) -> Result<(DatabaseUrl, Option<TempDir>), Failure> {
+    let opened = schema(&url).map_err(|source| Failure::Open { url: url.to_string(), source });
+    match opened? {
+        Schema::Current => Ok((url, None)),
+        Schema::Missing => {
+            let folder = tempfile::tempdir().map_err(Failure::other)?;
+            Ok((DatabaseUrl::Sqlite(folder.path().join("customers.db")), Some(folder)))
+        }
+        Schema::Earlier => Err(Failure::other(
+            "the database is of an earlier version, and a dry run changes nothing of it; run \
+             `customers migrate` first",
+        )),
     }
 }
 
@@ -154,6 +172,7 @@ impl Work {
     fn run(
         import: Import,
         columns: Columns,
+        brought: Brought,
         how: &Intake,
         source: Source,
         stop: Arc<AtomicBool>,
@@ -162,8 +181,8 @@ impl Work {
         let progress = Progress::new(source.gauge);
         let report = Report::new(how.report.as_deref(), progress.bar().cloned(), source.unit);
         let (to, messages) = mpsc::sync_channel(WAITING);
-        let rows =
-            Rows::new(columns.clone(), to, stop.clone(), source.start_at, source.may_be_empty);
+        let (start_at, may_be_empty) = (source.start_at, source.may_be_empty);
+        let rows = Rows::new(columns.clone(), to, stop.clone(), start_at, may_be_empty, brought);
         let mut rows =
             rows.map_err(|error| Failure::other(format!("no temporary file: {error}")))?;
         let mut work = Self {
@@ -195,10 +214,11 @@ impl Work {
             Message::Note(note) => self.report.say(&note),
             Message::Batch(batch) => self.load(batch)?,
             Message::Waits(line) => self.waits = Some(line),
-            Message::Rest => {
+            Message::Rest(brought) => {
                 self.import.settle().map_err(Failure::other)?;
-                self.reached = self.waits.take().unwrap_or(self.reached);
+                self.import.keep_free(brought);
             }
+            Message::Last => self.reached = self.waits.take().unwrap_or(self.reached),
             Message::Then(then) => then()
                 .map_err(|error| Failure::other(format!("cannot keep how far it is: {error}")))?,
         }
@@ -212,28 +232,27 @@ impl Work {
             rows.push((line, read.map(|incoming| customers.push(incoming))));
         }
         let mut outcomes = self.import.load(&customers).map_err(Failure::other)?.into_iter();
-        self.reached = rows.last().map_or(self.reached, |(line, _)| line + 1);
+        let reached = rows.last().map_or(self.reached, |(line, _)| line + 1);
+        let mut refused = Vec::new();
         for (line, read) in rows {
             match read.map(|()| outcomes.next()) {
-                Err(faults) => self.refuse(line, &faults)?,
+                Err(faults) => refused.push((line, faults)),
                 Ok(Some(Outcome::Created)) => self.counts.created += 1,
                 Ok(Some(Outcome::Updated)) => self.counts.updated += 1,
                 Ok(Some(Outcome::Unchanged)) => self.counts.unchanged += 1,
                 Ok(Some(Outcome::Skipped)) => self.counts.skipped += 1,
-                Ok(Some(Outcome::Refused(refusal))) => {
-                    let faults = self.faults(&refusal);
-                    self.refuse(line, &faults)?;
-                }
+                Ok(Some(Outcome::Refused(refusal))) => refused.push((line, self.faults(&refusal))),
                 Ok(None) => unreachable!("each customer has an outcome"),
             }
         }
+        self.counts.refused += refused.len() as u64;
+        for (line, faults) in refused {
+            faults.iter().try_for_each(|it| self.report.tell(line, it)).map_err(cannot_report)?;
+        }
+        // Whose mistakes are not told has to be looked at again.
+        self.reached = reached;
         self.progress.tell(self.counts.all());
         Ok(())
-    }
-
-    fn refuse(&mut self, line: u64, faults: &[Fault]) -> Result<(), Failure> {
-        self.counts.refused += 1;
-        faults.iter().try_for_each(|fault| self.report.tell(line, fault).map_err(cannot_report))
     }
 
     fn faults(&self, refusal: &Refusal) -> Vec<Fault> {
@@ -275,6 +294,7 @@ impl Work {
         go_on: &dyn Fn(u64) -> String,
     ) -> Result<(), Failure> {
         let Self { import, report, counts, progress, reached, waits, .. } = self;
+        let stopped_at = waits.unwrap_or(reached).min(reached);
         let is_whole = taken.is_ok() && read.is_ok() && counts.refused == 0;
         let keeps = match how.mode() {
             ImportMode::DryRun => false,
@@ -292,22 +312,22 @@ impl Work {
             (_, false) => "Nothing is kept, because not all could be. It would be: ",
             (_, true) => "",
         };
-        report.finish(&format!("{would_be}{counts}.")).map_err(cannot_report)?;
-        taken.and(finished)?;
-        let ended = match read {
-            Ok(()) => None,
-            Err(ReadError::Stopped) => Some("stopped".to_owned()),
-            Err(ReadError::Unreadable(what)) => Some(format!("{name}: {what}")),
+        let reported = report.finish(&format!("{would_be}{counts}.")).map_err(cannot_report);
+        let ended = match (taken.and(finished).and(reported), read) {
+            (Err(failure), _) => Some(failure.to_string()),
+            (Ok(()), Ok(())) => None,
+            (Ok(()), Err(ReadError::Stopped)) => Some("stopped".to_owned()),
+            (Ok(()), Err(ReadError::Unreadable(what))) => Some(format!("{name}: {what}")),
         };
         if let Some(ended) = ended {
             let further = match keeps && counts.all() > 0 {
                 true => format!(
                     "; what came in is kept. To go on, run the same command again{}",
-                    go_on(waits.unwrap_or(reached).min(reached))
+                    go_on(stopped_at)
                 ),
                 false => String::new(),
             };
-            return Err(Failure::other(format!("{ended}{further}")));
+            return Err(Failure::other(printable(&format!("{ended}{further}"))));
         }
         match counts.refused {
             0 => Ok(()),

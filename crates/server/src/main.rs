@@ -13,6 +13,7 @@ mod import;
 mod intake;
 mod logging;
 mod metrics;
+mod printable;
 mod pull;
 mod same_file;
 mod serve;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::Failure;
 use crate::cli::PullFrom;
@@ -55,7 +56,7 @@ pub async fn run(database: &Database, from: PullFrom) -> Result<(), Failure> {
 /// A page of a list, by cursor or by number.
 #[derive(Deserialize)]
 struct Page {
-    data: Vec<Members>,
+    data: Vec<Box<RawValue>>,
     /// `None` where the system does not know cursors, and `Some(None)` at the end.
     #[serde(default, deserialize_with = "given")]
     next_cursor: Option<Option<String>>,
@@ -115,13 +116,20 @@ impl Walk {
             }
             self.gauge.read(page.data.len() as u64);
             at = page.next(&place);
+            if at.as_ref() == Some(&place) {
+                return Err(ReadError::Unreadable(format!(
+                    "its list never ends: behind {place} it goes on there again"
+                )));
+            }
             let mut sink = |found| rows.take(found);
             let mut objects = Objects::with(&mut sink, columns);
-            for members in page.data {
+            for customer in page.data {
                 count += 1;
+                let read = Members::read(customer.get().as_bytes());
+                let id = read.as_ref().ok().and_then(|members| members.get("id"));
                 // An id says more than a number of no page in particular.
-                let line = members.get("id").and_then(|id| id.get().parse().ok()).unwrap_or(count);
-                objects.take(line, members)?;
+                let line = id.and_then(|id| id.get().parse().ok()).unwrap_or(count);
+                objects.take(line, read)?;
             }
             columns = objects.into_columns();
             self.keep(at.clone(), rows)?;

@@ -25,8 +25,10 @@ pub fn refuse<'a>(
         )));
     }
     if let DatabaseUrl::Sqlite(path) = database {
+        // SQLite keeps them beside the file, and not beside a link to it.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let beside = |ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
-        if ["", "-wal", "-shm"].iter().any(|ending| is_same(written, &beside(ending))) {
+        if ["", "-wal", "-shm", "-journal"].iter().any(|ending| is_same(written, &beside(ending))) {
             return Err(Failure::Usage(format!(
                 "{} belongs to the database; name another file to write to",
                 written.display()
@@ -36,10 +38,17 @@ pub fn refuse<'a>(
     Ok(())
 }
 
-/// Whether both are there and one, by whatever name.
+/// Whether both are one, by whatever name.
 fn is_same(one: &Path, other: &Path) -> bool {
     match (fs::metadata(one), fs::metadata(other)) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => false,
+        _ => place(one).is_some_and(|of_one| place(other) == Some(of_one)),
     }
+}
+
+/// Where a file is, or would be.
+fn place(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+    Some(folder.join(path.file_name()?))
 }

@@ -1,5 +1,6 @@
 //! Brings in many customers at once, beside servers that use the database.
 
+mod brought;
 mod overlay;
 mod plan;
 
@@ -17,6 +18,7 @@ use crate::reading::Ask;
 use crate::row::CustomerRow;
 use crate::sql::Sql;
 use crate::{DatabaseUrl, Options, indexes, postgres, sqlite};
+pub use brought::Brought;
 use plan::{Plan, Planning};
 
 /// Who has done it, in the history.
@@ -79,6 +81,7 @@ pub enum Outcome {
 pub struct Import {
     conn: Conn,
     numbering: AccountNumbering,
+    brought: Brought,
     options: ImportOptions,
     /// Whether nobody can be looking anything up yet.
     into_nothing: bool,
@@ -175,6 +178,7 @@ impl Import {
             begin(&mut conn, import.mode).map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self {
             conn,
+            brought: Brought::new(numbering.clone()),
             numbering,
             options: import,
             into_nothing,
@@ -196,9 +200,17 @@ impl Import {
         }
         let mut attempts = 0;
         let (outcomes, came) = loop {
-            let (numbering, options, came) = (&self.numbering, &self.options, &self.came);
-            let taking = |it: &mut dyn Load| take(it, batch, numbering, options, came);
-            match self.conn.transaction(options.mode, taking) {
+            let planning = Planning {
+                numbering: &self.numbering,
+                brought: &self.brought,
+                on_conflict: self.options.on_conflict,
+                is_dry: self.options.mode == ImportMode::DryRun,
+                now: Timestamp::now(),
+                came_before: (!self.options.may_repeat).then_some(&self.came),
+            };
+            let request_id = &self.options.request_id;
+            let taking = |it: &mut dyn Load| take(it, batch, &planning, request_id);
+            match self.conn.transaction(self.options.mode, taking) {
                 Ok(taken) => break taken,
                 Err(error) if self.may_work_again(&error) && attempts < ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error.into()),
@@ -223,6 +235,11 @@ impl Import {
             self.paused = Instant::now();
         }
         Ok(())
+    }
+
+    /// From now on, no id and no account is made that is among these.
+    pub fn keep_free(&mut self, brought: Brought) {
+        self.brought = brought;
     }
 
     /// Ends the import: what lists are read by is as it should be, and all that was taken in is kept.
@@ -297,34 +314,24 @@ impl Import {
 fn take(
     target: &mut dyn Load,
     batch: &[Incoming],
-    numbering: &AccountNumbering,
-    options: &ImportOptions,
-    came_before: &RoaringTreemap,
+    planning: &Planning<'_>,
+    request_id: &str,
 ) -> QueryResult<(Vec<Outcome>, RoaringTreemap)> {
-    let is_dry = options.mode == ImportMode::DryRun;
     let write = Write {
         actor: ACTOR.to_owned(),
-        request_id: options.request_id.clone(),
+        request_id: request_id.to_owned(),
         precondition: None,
         idempotency: None,
     };
-    let now = Timestamp::now();
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut came = RoaringTreemap::new();
     while outcomes.len() < batch.len() {
         let rest = &batch[outcomes.len()..];
-        let planning = Planning {
-            numbering,
-            on_conflict: options.on_conflict,
-            is_dry,
-            now,
-            came_before: (!options.may_repeat).then_some(came_before),
-        };
         let plan: Plan = planning.plan(target, rest, &mut came)?;
         outcomes.extend(plan.outcomes);
-        match is_dry {
+        match planning.is_dry {
             true => overlay::store(target, &plan.created, &plan.changed)?,
-            false => target.store(&plan.created, plan.changed, &write, now)?,
+            false => target.store(&plan.created, plan.changed, &write, planning.now)?,
         }
     }
     Ok((outcomes, came))

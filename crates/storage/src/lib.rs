@@ -35,7 +35,8 @@ pub use backup::{Backup, BackupError, Progress};
 pub use check::{Finding, Verdict, check};
 pub use error::OpenError;
 pub use export::Export;
-pub use import::{Import, ImportError, ImportMode, ImportOptions, Outcome};
+pub use import::{Brought, Import, ImportError, ImportMode, ImportOptions, Outcome};
+pub use migrations::{Schema, schema};
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Secret};
 

@@ -12,6 +12,7 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::OpenError;
+use crate::{DatabaseUrl, postgres, sqlite};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -88,6 +89,44 @@ fn is_pending<DB: Backend>(
         return Err(OpenError::Newer(newer.to_string()));
     }
     Ok(applied.len() < known.len())
+}
+
+/// How far a database has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// There is nothing of it yet.
+    Missing,
+    /// It is that of an earlier version.
+    Earlier,
+    /// It is that of this version.
+    Current,
+}
+
+/// How far the database of this URL has come; nothing is changed of it.
+///
+/// # Errors
+///
+/// [`OpenError`] where it cannot be reached, or belongs to a newer version.
+pub fn schema(url: &DatabaseUrl) -> Result<Schema, OpenError> {
+    let (pending, all) = match url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => return Ok(Schema::Missing),
+        DatabaseUrl::Sqlite(path) => {
+            (pending_sqlite(&mut sqlite::connect_for_reading(path)?)?, count::<Sqlite>(&SQLITE)?)
+        }
+        DatabaseUrl::Postgres(url) => {
+            let mut conn = postgres::import::connect(url.expose())?;
+            (pending_postgres(&mut conn)?, count::<Pg>(&POSTGRES)?)
+        }
+    };
+    Ok(match pending {
+        0 => Schema::Current,
+        pending if pending == all => Schema::Missing,
+        _ => Schema::Earlier,
+    })
+}
+
+fn count<DB: Backend>(migrations: &impl MigrationSource<DB>) -> Result<usize, OpenError> {
+    Ok(migrations.migrations().map_err(OpenError::Migrate)?.len())
 }
 
 /// How many migrations a PostgreSQL database lacks. Refused as by migrating.

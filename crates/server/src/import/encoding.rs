@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
-use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// So much is looked at of the beginning, and read at once.
 pub const SAMPLE: usize = 64 * 1024;
@@ -13,12 +13,15 @@ pub const SAMPLE: usize = 64 * 1024;
 /// So many bytes at the beginning are taken for headings.
 const HEADINGS: usize = 128;
 
+/// A byte that UTF-8 has nowhere, in the place of what is broken in another encoding.
+const NO_UTF_8: u8 = 0xFF;
+
 /// How text is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded {
     encoding: &'static Encoding,
     has_mark: bool,
-    /// How many sequences of bytes are not in this encoding, UTF-8.
+    /// How many sequences of bytes are not in this encoding.
     pub broken: u64,
 }
 
@@ -35,7 +38,9 @@ impl Encoded {
     pub fn find_out(file: &mut File) -> io::Result<Self> {
         let written = Self::beginning_like(&beginning(file)?);
         if written.encoding != UTF_8 {
-            return Ok(written);
+            let Utf8 { broken, .. } = Utf8::of(written.read(&mut *file))?;
+            file.rewind()?;
+            return Ok(Self { broken, ..written });
         }
         let Utf8 { characters, broken } = Utf8::of(&mut *file)?;
         file.rewind()?;
@@ -62,9 +67,8 @@ impl Encoded {
         self.encoding.decode_with_bom_removal(start).0
     }
 
-    /// Reads the text as UTF-8; what is UTF-8 as it is, with its mark and with what is broken.
+    /// Reads the text as UTF-8; what is UTF-8 as it is, with its mark. What is broken is no UTF-8 either.
     pub fn read<R: Read>(&self, input: R) -> Text<R> {
-        // What is broken must be told, and not be replaced.
         let decoder = (!self.is_utf_8()).then(|| self.encoding.new_decoder_with_bom_removal());
         Text { input, decoder, raw: vec![0; SAMPLE], text: Vec::new(), at: 0, is_over: false }
     }
@@ -109,12 +113,27 @@ impl<R: Read> Read for Text<R> {
         while self.at == self.text.len() && !self.is_over {
             let read = self.input.read(&mut self.raw)?;
             self.is_over = read == 0;
-            let most = decoder.max_utf8_buffer_length(read).unwrap_or(SAMPLE * 4);
-            self.text.resize(most, 0);
-            let raw = &self.raw[..read];
-            let (_, _, written, _) = decoder.decode_to_utf8(raw, &mut self.text, self.is_over);
-            self.text.truncate(written);
+            self.text.clear();
             self.at = 0;
+            let mut raw = &self.raw[..read];
+            loop {
+                let there = self.text.len();
+                let most = decoder.max_utf8_buffer_length(raw.len()).unwrap_or(SAMPLE * 4);
+                self.text.resize(there + most, 0);
+                let (result, taken, written) = decoder.decode_to_utf8_without_replacement(
+                    raw,
+                    &mut self.text[there..],
+                    self.is_over,
+                );
+                self.text.truncate(there + written);
+                raw = &raw[taken..];
+                match result {
+                    // What is broken must be told, and not be replaced.
+                    DecoderResult::Malformed(..) => self.text.push(NO_UTF_8),
+                    DecoderResult::InputEmpty => break,
+                    DecoderResult::OutputFull => {}
+                }
+            }
         }
         let length = out.len().min(self.text.len() - self.at);
         out[..length].copy_from_slice(&self.text[self.at..self.at + length]);

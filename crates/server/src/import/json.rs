@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
+use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -12,8 +13,51 @@ use crate::intake::{Cell, Column, Found, ReadError, Row, Sink};
 /// The most bytes of a line: more than any customer has.
 const MAX_LINE: u64 = 4 << 20;
 
-/// The members of an object, their values exactly as they are written.
-pub type Members = indexmap::IndexMap<String, Box<RawValue>>;
+/// The members of an object in their order, their values exactly as they are written. One that is there
+/// twice is so.
+#[derive(Default)]
+pub struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    /// The members of an object that is written so.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(text)
+            .map_err(|error| format!("is no JSON object, at column {}", error.column()))
+    }
+
+    /// The first of this name.
+    pub fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(it, _)| it == name).map(|(_, value)| &**value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members::default();
+                while let Some(member) = map.next_entry()? {
+                    members.0.push(member);
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Reading)
+    }
+}
 
 /// Makes rows of objects, and columns of the names of their members.
 pub struct Objects<'a> {
@@ -36,26 +80,38 @@ impl<'a> Objects<'a> {
         self.columns
     }
 
-    /// Takes the object of this line.
+    /// Takes what stands on this line: an object, or why it is none.
     ///
     /// # Errors
     ///
     /// Where nobody wants more.
-    pub fn take(&mut self, line: u64, members: Members) -> Result<(), ReadError> {
-        let mut cells = Vec::with_capacity(members.len());
+    pub fn take(&mut self, line: u64, read: Result<Members, String>) -> Result<(), ReadError> {
+        let mut row = Row { line, cells: Vec::new() };
+        let members = match read {
+            Ok(members) => members.0,
+            Err(what) => return (self.sink)(Found::Broken(row, what)),
+        };
+        let mut broken = None;
         for (name, value) in members {
             let at = match self.columns.get(&name) {
                 Some(at) => *at,
                 None => {
                     let at = self.columns.len();
                     self.columns.insert(name.clone(), at);
-                    (self.sink)(Found::Columns(vec![Column { name, letters: None }]))?;
+                    (self.sink)(Found::Member(Column { name, letters: None }))?;
                     at
                 }
             };
-            cells.push((at, cell(&value).map_err(ReadError::unreadable)?));
+            match cell(&value) {
+                Ok(cell) => row.cells.push((at, cell)),
+                // Half of a character that is written as two.
+                Err(error) => broken = Some(format!("holds what is no text: {error}")),
+            }
         }
-        (self.sink)(Found::Row(Row { line, cells }))
+        (self.sink)(match broken {
+            Some(what) => Found::Broken(row, what),
+            None => Found::Row(row),
+        })
     }
 }
 
@@ -85,20 +141,14 @@ pub fn read_lines(input: &mut dyn Read, sink: Sink<'_>) -> Result<(), ReadError>
         }
         if line.len() as u64 == MAX_LINE && !line.ends_with(b"\n") {
             input.skip_until(b'\n').map_err(ReadError::unreadable)?;
-            (rows.sink)(Found::Broken(number, "is longer than 4 MiB".to_owned()))?;
+            rows.take(number, Err("is longer than 4 MiB".to_owned()))?;
             continue;
         }
         let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line).trim_ascii();
         if text.is_empty() {
             continue;
         }
-        match serde_json::from_slice::<Members>(text) {
-            Ok(members) => rows.take(number, members)?,
-            Err(error) => {
-                let what = format!("is no JSON object, at column {}", error.column());
-                (rows.sink)(Found::Broken(number, what))?;
-            }
-        }
+        rows.take(number, Members::read(text))?;
     }
     Ok(())
 }
@@ -132,9 +182,9 @@ struct Reading<'a, 'b> {
 }
 
 impl Reading<'_, '_> {
-    fn take<E: de::Error>(&mut self, members: Members) -> Result<(), E> {
+    fn take<E: de::Error>(&mut self, read: Result<Members, String>) -> Result<(), E> {
         self.number += 1;
-        self.rows.take(self.number, members).map_err(|stopped| {
+        self.rows.take(self.number, read).map_err(|stopped| {
             self.stopped = Some(stopped);
             E::custom("stopped")
         })
@@ -157,22 +207,22 @@ impl<'de> Visitor<'de> for &mut Reading<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut customers: A) -> Result<(), A::Error> {
-        while let Some(members) = customers.next_element::<Members>()? {
-            self.take::<A::Error>(members)?;
+        while let Some(customer) = customers.next_element::<Box<RawValue>>()? {
+            self.take::<A::Error>(Members::read(customer.get().as_bytes()))?;
         }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (mut members, mut is_page) = (Members::new(), false);
+        let (mut members, mut is_page) = (Members::default(), false);
         while let Some(name) = map.next_key::<String>()? {
             if name == "data" {
                 is_page = true;
                 map.next_value_seed(&mut *self)?;
             } else {
-                members.insert(name, map.next_value()?);
+                members.0.push((name, map.next_value()?));
             }
         }
-        if is_page { Ok(()) } else { self.take(members) }
+        if is_page { Ok(()) } else { self.take(Ok(members)) }
     }
 }

@@ -11,19 +11,34 @@ enum Place {
     Quote,
 }
 
+/// Where lines end: at CR, LF, or both in this order, as the parser has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LineEnds {
+    was_cr: bool,
+}
+
+impl LineEnds {
+    /// Whether this byte, the next one, ends a line that has not ended yet.
+    pub fn see(&mut self, byte: u8) -> bool {
+        let was_cr = std::mem::replace(&mut self.was_cr, byte == b'\r');
+        byte == b'\r' || (byte == b'\n' && !was_cr)
+    }
+}
+
 /// What has been seen of a table.
 pub struct Quotes {
     separator: u8,
     place: Place,
     /// Lines that have ended.
     lines: u64,
+    ends: LineEnds,
     /// The line on which the last quoted value begins.
     opened: u64,
 }
 
 impl Quotes {
     pub fn new(separator: u8) -> Self {
-        Self { separator, place: Place::Start, lines: 0, opened: 0 }
+        Self { separator, place: Place::Start, lines: 0, ends: LineEnds::default(), opened: 0 }
     }
 
     /// Looks at what comes next. Where text stands behind a closing quote: how many bytes of this come
@@ -52,9 +67,7 @@ impl Quotes {
                 (_, _) if ends => Place::Start,
                 _ => Place::Plain,
             };
-            if byte == b'\n' {
-                self.lines += 1;
-            }
+            self.lines += u64::from(self.ends.see(byte));
             if self.place == Place::Start && matches!(byte, b'\n' | b'\r') {
                 row = at + 1;
             }
@@ -104,6 +117,8 @@ mod tests {
     fn a_missing_quote_is_told_with_its_line() {
         for (text, told) in [
             ("a,b\n1,\"2\n3,4\n", "line 2 has no closing quote"),
+            ("a\r\"x\r\"y\"\r", "on line 2 goes on behind a closing quote on line 3"),
+            ("a\r\n\"x\r\n\"y\"", "on line 2 goes on behind a closing quote on line 3"),
             ("a\n\"x\n\"y\"\n", "on line 2 goes on behind a closing quote on line 3"),
             ("\"a\"b\n", "on line 1 goes on behind a closing quote on line 1"),
         ] {

@@ -93,12 +93,20 @@ impl Table<'_> {
                 }
             }
             let column = |(at, name)| Column { name, letters: Some(letters(at)) };
-            return (self.sink)(Found::Columns(
+            return (self.sink)(Found::Heading(
                 names.into_iter().enumerate().map(column).collect(),
             ));
         }
-        // A value below no heading is nobody's.
-        (self.sink)(Found::Row(Row { line, cells }))
+        // A workbook does not have the cells that are empty.
+        let mut row: Vec<_> = (0..self.width).map(|at| (at, Cell::Null)).collect();
+        for (at, cell) in cells {
+            match row.get_mut(at) {
+                Some((_, empty)) => *empty = cell,
+                None if is_blank(&cell) => {}
+                None => row.push((at, cell)),
+            }
+        }
+        (self.sink)(Found::Row(Row { line, cells: row }))
     }
 }
 

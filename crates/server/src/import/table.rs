@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 use super::encoding::{Encoded, beginning};
-use super::quotes::Quotes;
+use super::quotes::{LineEnds, Quotes};
 use crate::formula::as_meant;
 use crate::intake::{Cell, Column, Found, ReadError, Row, Sink};
 
@@ -72,27 +72,27 @@ impl Written {
             if std::mem::take(&mut names_separator) {
                 continue;
             }
+            let is_blank = |value: &[u8]| value.trim_ascii().is_empty();
+            if record.iter().all(is_blank) {
+                continue;
+            }
             if width == 0 {
                 width = record.len();
                 let column = |name: &[u8]| {
                     let name = String::from_utf8_lossy(name);
                     Column { name: name.trim().to_owned(), letters: None }
                 };
-                sink(Found::Columns(record.iter().map(column).collect()))?;
+                sink(Found::Heading(record.iter().map(column).collect()))?;
                 continue;
             }
-            let is_blank = |value: &[u8]| value.trim_ascii().is_empty();
-            if record.iter().all(is_blank) {
-                continue;
-            }
+            let cells = record.iter().take(width).map(|value| cell(value, is_raw));
+            let row = Row { line, cells: cells.enumerate().collect() };
             if record.len() < width || record.iter().skip(width).any(|value| !is_blank(value)) {
                 let what = format!("has {} values, and there are {width} columns", record.len());
-                sink(Found::Broken(line, what))?;
+                sink(Found::Broken(row, what))?;
                 continue;
             }
-            let cells =
-                record.iter().take(width).map(|value| cell(value, is_raw)).enumerate().collect();
-            sink(Found::Row(Row { line, cells }))?;
+            sink(Found::Row(row))?;
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ fn cell(value: &[u8], is_raw: bool) -> Cell {
 
 /// The separator of a first line `sep=;`, with which Excel is told of it.
 fn named_separator(text: &str) -> Option<u8> {
-    let line = text.lines().next()?.trim_matches('"');
+    let line = text.split(['\r', '\n']).next()?.trim_matches('"');
     let (word, separator) = line.split_at_checked(4)?;
     match separator.as_bytes() {
         [byte] if word.eq_ignore_ascii_case("sep=") && byte.is_ascii_punctuation() => Some(*byte),
@@ -117,14 +117,14 @@ fn named_separator(text: &str) -> Option<u8> {
     }
 }
 
-/// The separator that stands most often in the first line, outside of quotes.
+/// The separator that stands most often in the first line that is not blank, outside of quotes.
 fn find_separator(text: &str) -> u8 {
     let mut counts = [0; SEPARATORS.len()];
-    let mut is_quoted = false;
+    let (mut is_quoted, mut is_blank) = (false, true);
     for byte in text.bytes() {
         match byte {
             b'"' => is_quoted = !is_quoted,
-            b'\n' if !is_quoted => break,
+            b'\n' | b'\r' if !is_quoted && !is_blank => break,
             byte if !is_quoted => {
                 if let Some(at) = SEPARATORS.iter().position(|separator| *separator == byte) {
                     counts[at] += 1;
@@ -132,6 +132,7 @@ fn find_separator(text: &str) -> u8 {
             }
             _ => {}
         }
+        is_blank &= byte.is_ascii_whitespace();
     }
     // Of several that do, the first is taken.
     let best = (0..SEPARATORS.len()).rev().max_by_key(|at| counts[*at]);
@@ -141,6 +142,7 @@ fn find_separator(text: &str) -> u8 {
 /// The line breaks of what is read ahead.
 #[derive(Default)]
 struct Lines {
+    ends: LineEnds,
     /// Where they are, beginning with those that are not passed yet.
     breaks: VecDeque<u64>,
     passed: u64,
@@ -158,7 +160,11 @@ impl Lines {
             self.breaks.pop_front();
             self.passed += 1;
         }
-        let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let of_value = |value: &[u8]| {
+            let mut ends = LineEnds::default();
+            value.iter().filter(|byte| ends.see(**byte)).count() as u64
+        };
+        let within: u64 = record.iter().map(of_value).sum();
         1 + self.passed - within.min(self.passed)
     }
 }
@@ -197,9 +203,9 @@ impl<R: Read> Read for Watched<R> {
             self.wrong = Some(wrong);
             length = before;
         }
-        let start = lines.read;
-        let breaks = out[..length].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-        lines.breaks.extend(breaks.map(|(at, _)| start + at as u64));
+        let Lines { ends, breaks, read, .. } = &mut *lines;
+        let found = out[..length].iter().enumerate().filter(|(_, byte)| ends.see(**byte));
+        breaks.extend(found.map(|(at, _)| *read + at as u64));
         lines.read += length as u64;
         Ok(length)
     }
@@ -218,7 +224,7 @@ mod tests {
         };
         let mut lines = Vec::new();
         let read = written.read(text.as_bytes(), false, &mut |found| {
-            if let Found::Row(Row { line, .. }) | Found::Broken(line, _) = found {
+            if let Found::Row(Row { line, .. }) | Found::Broken(Row { line, .. }, _) = found {
                 lines.push(line);
             }
             Ok(())
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn rows_are_on_the_lines_that_an_editor_shows() {
-        for end in ["\n", "\r\n"] {
+        for end in ["\n", "\r\n", "\r"] {
             let text = |parts: &[&str]| parts.join(end);
             assert_eq!(lines(&text(&["a,b", "1,2", "3,4"])), [2, 3], "{end:?}");
             assert_eq!(lines(&text(&["a,b", "", "1,2", "", "", "3,4", ""])), [3, 6], "{end:?}");
@@ -246,6 +252,8 @@ mod tests {
             ("a\tb", b'\t'),
             ("\"a;b;c\",d", b','),
             ("a|b|c", b'|'),
+            ("\r\n \r\na;b\r\n1,2,3;4", b';'),
+            ("a;b\r1,2,3", b';'),
             ("a", b','),
         ] {
             assert_eq!(find_separator(text), separator, "{text}");

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use customers_domain::lenient::{self, Sent};
-use customers_domain::{Attribute, CustomerChanges, Kind, Rule, Value, import};
+use customers_domain::{Attribute, CustomerAccount, CustomerChanges, Kind, Rule, Value, import};
+use customers_storage::Brought;
 
 use super::headings::{Headings, Target, key};
 use super::row::{Cell, Column, Row};
@@ -98,6 +99,36 @@ impl Columns {
         self.columns.iter().any(|(_, target)| *target == Some(Target::Id))
     }
 
+    /// Whether a value of a row stands below no heading.
+    pub fn is_below_nothing(&self, row: &Row) -> bool {
+        row.cells.iter().any(|(at, cell)| {
+            let column = self.columns.get(*at);
+            column.is_none_or(|(column, _)| column.name.trim().is_empty())
+                && !cell.as_sent().is_nothing()
+        })
+    }
+
+    /// Adds the ids and accounts of a row to those that are brought along, as far as they can be read.
+    pub fn note_numbers(&self, row: &Row, brought: &mut Brought) {
+        for (at, cell) in &row.cells {
+            match self.columns.get(*at) {
+                Some((_, Some(Target::Id))) => {
+                    if let Ok(Some(id)) = lenient::id(cell.as_sent()) {
+                        brought.add_id(id);
+                    }
+                }
+                Some((_, Some(Target::Attribute(it)))) if it.name == "customerAccount" => {
+                    if let Ok(Value::Text(text)) = read(it, cell.as_sent())
+                        && let Ok(account) = CustomerAccount::new(&text)
+                    {
+                        brought.add_account(&account);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The customer of a row.
     ///
     /// # Errors
@@ -114,10 +145,13 @@ impl Columns {
             let mut fault =
                 |what: String| faults.push((*at, Fault::of(column, target.name(), what)));
             if let Some(twin) = held.insert(target.name(), *at) {
-                fault(format!(
-                    "is held by {}, too; leave one of them out",
-                    self.columns[twin].0.name
-                ));
+                fault(match twin == *at {
+                    true => "is there twice; leave one of them out".to_owned(),
+                    false => {
+                        let twin = &self.columns[twin].0.name;
+                        format!("is held by {twin}, too; leave one of them out")
+                    }
+                });
                 continue;
             }
             match cell {
@@ -126,7 +160,7 @@ impl Columns {
                     continue;
                 }
                 Cell::Broken => {
-                    fault("is not in the encoding of the file, UTF-8".to_owned());
+                    fault("is not in the encoding of the file".to_owned());
                     continue;
                 }
                 _ => {}

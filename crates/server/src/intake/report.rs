@@ -9,6 +9,9 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::columns::Fault;
+use crate::formula::guarded;
+use crate::printable::printable;
+use crate::token::show;
 
 /// Where faults are told: each on a line of stderr, or in a file.
 pub struct Report {
@@ -55,8 +58,10 @@ impl Report {
         let Fault { column, field, what } = fault;
         match &mut self.file {
             Some(ReportFile::Csv(file)) => {
-                let texts = [column, field].map(|text| text.as_deref().unwrap_or_default());
-                file.write_record([&*line.to_string(), texts[0], texts[1], what])?;
+                let [column, field] = [column, field].map(|it| it.as_deref().unwrap_or_default());
+                // Headings are as anybody has written them, and a spreadsheet is to open it.
+                let [column, field, what] = [column, field, what].map(guarded);
+                file.write_record([&*line.to_string(), &*column, &*field, &*what])?;
             }
             Some(ReportFile::Json(file)) => {
                 let entry =
@@ -80,6 +85,7 @@ impl Report {
 
     /// Says something to whoever watches.
     pub fn say(&self, text: &str) {
+        let text = printable(text);
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
@@ -88,15 +94,15 @@ impl Report {
 
     /// Sees to it that all is in the file, and says how it went: on stdout, unless the faults are there.
     pub fn finish(mut self, summary: &str) -> io::Result<()> {
-        match &mut self.file {
-            Some(ReportFile::Csv(file)) => file.flush()?,
-            Some(ReportFile::Json(file)) => file.flush()?,
-            None => {}
-        }
+        let written = match &mut self.file {
+            Some(ReportFile::Csv(file)) => file.flush(),
+            Some(ReportFile::Json(file)) => file.flush(),
+            None => Ok(()),
+        };
         match self.is_stdout {
             true => eprintln!("{summary}"),
-            false => println!("{summary}"),
+            false => show(summary)?,
         }
-        Ok(())
+        written
     }
 }

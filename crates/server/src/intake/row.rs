@@ -43,12 +43,13 @@ pub struct Row {
 
 /// What a reader finds, in its order.
 pub enum Found {
-    /// The names of the columns, which hold different things. There may be more of them later, behind
-    /// those of before: in JSON each is found for itself, and two may hold the same in different rows.
-    Columns(Vec<Column>),
+    /// The names of all columns of a table, which hold different things.
+    Heading(Vec<Column>),
+    /// A name that an object of JSON has first. Two may hold the same in different rows.
+    Member(Column),
     Row(Row),
-    /// A row that cannot be read, and why.
-    Broken(u64, String),
+    /// A row that cannot be taken, with what can be read of it, and why.
+    Broken(Row, String),
 }
 
 /// A column of what is read.

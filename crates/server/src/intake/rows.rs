@@ -7,9 +7,10 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use customers_domain::import::Incoming;
+use customers_storage::Brought;
 
 use super::columns::{Columns, Fault, MOST as MOST_COLUMNS, Unknown};
-use super::row::{Found, ReadError, Row};
+use super::row::{Column, Found, ReadError, Row};
 
 /// So many customers are taken in at once.
 const BATCH: usize = 2_000;
@@ -31,8 +32,10 @@ pub enum Message {
     Batch(Batch),
     /// The first row, by its line, that waits for all others to be taken in.
     Waits(u64),
-    /// Only the rows that wait are left.
-    Rest,
+    /// Only the rows that wait are left. What no id and no account is made of for them.
+    Rest(Brought),
+    /// Only those that wait for an account are left.
+    Last,
     /// All that came before is to be kept, and this done then.
     Then(Then),
 }
@@ -45,16 +48,22 @@ pub struct Rows {
     batch: Batch,
     /// Rows of lines before this one are passed over.
     start_at: u64,
-    /// The rows without an account, or without an id where others have one: they come last, so that
-    /// none is made for them that another comes with. They may be more than memory holds.
-    waiting: File,
+    /// The rows without an id where others have one, and behind them those without an account: they come
+    /// last, so that none is made for them that another comes with. They may be more than memory holds.
+    waiting: [File; 2],
     waits: bool,
+    /// What is to be done when these are in.
+    then: Option<Then>,
+    /// What is made for none of them, either: what rows bring that are refused, or passed over.
+    brought: Brought,
     /// Whether a row to come has an id, so far as was looked ahead.
     foresees_ids: bool,
     /// How many columns were seen there.
     foreseen: usize,
     may_be_empty: bool,
     warned: u32,
+    /// Whether it was told that a value stands below no heading.
+    warned_of_nameless: bool,
 }
 
 impl Rows {
@@ -70,8 +79,9 @@ impl Rows {
         stop: Arc<AtomicBool>,
         start_at: u64,
         may_be_empty: bool,
+        brought: Brought,
     ) -> std::io::Result<Self> {
-        let waiting = tempfile::tempfile()?;
+        let waiting = [tempfile::tempfile()?, tempfile::tempfile()?];
         Ok(Self {
             columns,
             to,
@@ -80,10 +90,13 @@ impl Rows {
             start_at,
             waiting,
             waits: false,
+            then: None,
+            brought,
             foresees_ids: false,
             foreseen: 0,
             may_be_empty,
             warned: 0,
+            warned_of_nameless: false,
         })
     }
 
@@ -108,12 +121,10 @@ impl Rows {
     ///
     /// Where nobody has to look further.
     pub fn foresee(&mut self, found: &Found) -> Result<(), ReadError> {
-        if let Found::Columns(columns) = found {
-            self.foreseen += columns.len();
-            let known = self.columns();
-            let has_ids = columns.iter().any(|column| known.means_ids(&column.name));
-            drop(known);
-            self.foresees_ids |= has_ids;
+        if let Found::Member(column) = found {
+            self.foreseen += 1;
+            let means_ids = self.columns().means_ids(&column.name);
+            self.foresees_ids |= means_ids;
         }
         // There are too many to be taken.
         let is_enough = self.foresees_ids || self.foreseen > MOST_COLUMNS;
@@ -130,18 +141,28 @@ impl Rows {
     /// Where nobody wants more, or it cannot be understood.
     pub fn take(&mut self, found: Found) -> Result<(), ReadError> {
         match found {
-            Found::Columns(columns) => {
-                let unknown = self.columns().add(columns).map_err(ReadError::Unreadable)?;
-                unknown.iter().try_for_each(|column| self.warn(column))
+            Found::Heading(columns) => {
+                self.add_columns(columns)?;
+                // Nothing comes in yet.
+                self.columns().check(self.may_be_empty).map_err(ReadError::Unreadable)
             }
-            Found::Broken(line, _) if line < self.start_at => Ok(()),
-            Found::Broken(line, what) => self.add(line, Err(vec![Fault::of_row(what)])),
-            Found::Row(row) if row.line < self.start_at => Ok(()),
-            Found::Row(row) => self.row(row, true),
+            Found::Member(column) => self.add_columns(vec![column]),
+            Found::Broken(row, what) => {
+                self.note_numbers(&row);
+                match row.line < self.start_at {
+                    true => Ok(()),
+                    false => self.add(row.line, Err(vec![Fault::of_row(what)])),
+                }
+            }
+            Found::Row(row) => {
+                self.note_numbers(&row);
+                if row.line < self.start_at { Ok(()) } else { self.row(row, true) }
+            }
         }
     }
 
-    /// Lets this be done once all that came before is kept.
+    /// Lets this be done once all that came before is kept. As soon as rows wait that is at the end, and
+    /// only the last of what is to be done then counts.
     ///
     /// # Errors
     ///
@@ -150,6 +171,10 @@ impl Rows {
         &mut self,
         then: impl FnOnce() -> std::io::Result<()> + Send + 'static,
     ) -> Result<(), ReadError> {
+        if self.waits {
+            self.then = Some(Box::new(then));
+            return Ok(());
+        }
         self.flush()?;
         self.send(Message::Then(Box::new(then)))
     }
@@ -160,7 +185,7 @@ impl Rows {
     }
 
     /// Hands on what is left when reading has ended like this. Where it cannot be read on, what came before
-    /// is handed on.
+    /// is handed on, but for the rows that wait: the rest might bring what would be made for them.
     ///
     /// # Errors
     ///
@@ -172,17 +197,31 @@ impl Rows {
             Err(ReadError::Unreadable(_)) => {}
         }
         self.flush()?;
-        if self.waits {
-            self.send(Message::Rest)?;
-            self.waiting.rewind().map_err(ReadError::unreadable)?;
-            let waiting = self.waiting.try_clone().map_err(ReadError::unreadable)?;
+        if read.is_err() || !self.waits {
+            return read;
+        }
+        let stages = [Message::Rest(std::mem::take(&mut self.brought)), Message::Last];
+        for (stage, message) in stages.into_iter().enumerate() {
+            self.send(message)?;
+            let mut waiting = self.waiting[stage].try_clone().map_err(ReadError::unreadable)?;
+            waiting.rewind().map_err(ReadError::unreadable)?;
             for line in BufReader::new(waiting).lines() {
                 let line = line.map_err(ReadError::unreadable)?;
                 self.row(serde_json::from_str(&line).map_err(ReadError::unreadable)?, false)?;
             }
             self.flush()?;
         }
-        read
+        self.then.take().map_or(Ok(()), |then| self.send(Message::Then(then)))
+    }
+
+    fn note_numbers(&mut self, row: &Row) {
+        let columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        columns.note_numbers(row, &mut self.brought);
+    }
+
+    fn add_columns(&mut self, columns: Vec<Column>) -> Result<(), ReadError> {
+        let unknown = self.columns().add(columns).map_err(ReadError::Unreadable)?;
+        unknown.iter().try_for_each(|column| self.warn(column))
     }
 
     fn warn(&mut self, Unknown { heading, like }: &Unknown) -> Result<(), ReadError> {
@@ -206,12 +245,20 @@ impl Rows {
     }
 
     fn row(&mut self, row: Row, may_wait: bool) -> Result<(), ReadError> {
+        if !self.warned_of_nameless && self.columns().is_below_nothing(&row) {
+            self.warned_of_nameless = true;
+            self.note(format!(
+                "warning: a value on line {} stands below no heading and is ignored, as are all that do",
+                row.line
+            ))?;
+        }
         let (read, has_ids) = {
             let columns = self.columns();
             (columns.read(&row), self.foresees_ids || columns.has_ids())
         };
         match read {
-            Ok(incoming) if may_wait && is_to_be_numbered(&incoming, has_ids) => self.wait(&row),
+            Ok(incoming) if may_wait && incoming.account().is_none() => self.wait(&row, 1),
+            Ok(incoming) if may_wait && has_ids && incoming.id.is_none() => self.wait(&row, 0),
             read => self.add(row.line, read),
         }
     }
@@ -221,13 +268,13 @@ impl Rows {
         if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
     }
 
-    fn wait(&mut self, row: &Row) -> Result<(), ReadError> {
+    fn wait(&mut self, row: &Row, stage: usize) -> Result<(), ReadError> {
         if !std::mem::replace(&mut self.waits, true) {
             self.send(Message::Waits(row.line))?;
         }
         let mut text = serde_json::to_vec(row).map_err(ReadError::unreadable)?;
         text.push(b'\n');
-        self.waiting.write_all(&text).map_err(ReadError::unreadable)
+        self.waiting[stage].write_all(&text).map_err(ReadError::unreadable)
     }
 
     fn flush(&mut self) -> Result<(), ReadError> {
@@ -245,9 +292,4 @@ impl Rows {
     fn columns(&self) -> MutexGuard<'_, Columns> {
         self.columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether an account or an id may have to be made for a customer that another row may come with.
-fn is_to_be_numbered(incoming: &Incoming, has_ids: bool) -> bool {
-    incoming.account().is_none() || (has_ids && incoming.id.is_none())
 }

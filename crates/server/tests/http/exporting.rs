@@ -30,6 +30,7 @@ cases! {
     sqlite: [
         a_bar_is_drawn_on_a_terminal,
         a_file_that_cannot_be_made_is_told,
+        a_database_that_is_damaged_is_told,
         a_database_that_is_not_there_is_not_made,
     ]
     postgres: [nothing_is_left_by_whoever_does_not_wait_for_the_end]
@@ -565,4 +566,24 @@ async fn a_file_that_cannot_be_made_is_told(home: Home) {
     let full = home.run(&["export", "/dev/full", "--format", "csv"]);
     assert_eq!(full.code, 1, "{full:?}");
     assert!(full.stderr.contains("cannot write to /dev/full"), "{}", full.stderr);
+}
+
+async fn a_database_that_is_damaged_is_told(home: Home) {
+    let rows = (0..3_000).map(|n| format!("{{\"name\":\"Customer {n}\"}}\n")).collect::<String>();
+    fs::write(home.folder().join("d.ndjson"), rows).expect("a file");
+    home.run_well(&["import", "d.ndjson"]);
+    let path = home.database.path();
+    let mut bytes = fs::read(&path).expect("a database");
+    let at = bytes.windows(13).rposition(|it| it == b"Customer 2700").expect("a row") & !4095;
+    bytes[at..at + 4096].fill(0xA5);
+    for page in
+        bytes.chunks_mut(4096).skip(1).filter(|it| it.windows(11).any(|it| it == b"Customer 15"))
+    {
+        page[..64].fill(0xA5);
+    }
+    fs::write(&path, bytes).expect("a database");
+    let ran = home.run(&["export"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("malformed"), "{ran:?}");
+    assert!(ran.stderr.contains("`customers check` tells what is wrong"), "{ran:?}");
 }

@@ -2,6 +2,7 @@
 
 mod going_on;
 mod hostile;
+mod numbers;
 mod options;
 mod spreadsheets;
 mod written;

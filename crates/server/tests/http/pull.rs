@@ -1,5 +1,6 @@
 //! Moving in: customers that come from a running system, here from another server.
 
+mod listed;
 mod unreliable;
 
 use std::fs;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use crate::database::TestDatabase;
 use crate::support::{Home, Program, Ran, TestServer, run, until};
 use crate::tls::make_pair;
+use listed::Listed;
 use unreliable::{Failure, Unreliable};
 
 cases! {
@@ -20,8 +22,11 @@ cases! {
         what_has_changed_there_since_is_changed_here,
         a_system_that_is_busy_or_fails_is_asked_again,
         stopped_it_goes_on_where_it_was,
+        no_place_is_kept_behind_a_customer_who_waits,
     ]
     sqlite: [
+        a_list_that_never_ends_is_told,
+        what_another_system_says_reaches_no_terminal_as_a_command,
         a_login_is_as_good_as_a_token,
         secrets_are_never_arguments,
         what_the_system_refuses_is_told,
@@ -39,6 +44,11 @@ struct Puller {
 }
 
 impl Puller {
+    /// Into this database, from a system that a test makes up.
+    fn made_up(home: Home, system: &Listed) -> Self {
+        Self { home, url: system.url(), token: "cus_x".to_owned() }
+    }
+
     /// From this server, into an empty database of the same kind.
     fn from(server: &TestServer) -> Self {
         let is_sqlite = server.home.database.url().starts_with("sqlite:");
@@ -179,6 +189,63 @@ async fn stopped_it_goes_on_where_it_was(server: TestServer) {
     assert!(unchanged.is_some_and(|count| count < kept), "{kept}: {ran:?}");
     assert_eq!(to.home.database.count("customers"), 9_000);
     assert!(!place.exists());
+}
+
+/// A page with a customer of each number from here on, and one without an account in its midst.
+fn page(first: u32, next: Option<&str>) -> String {
+    let customer = |n: u32| match n == first + 700 {
+        true => json!({ "name": format!("Without {n}") }),
+        false => json!({ "id": n, "customerAccount": format!("W{n}"), "name": "With" }),
+    };
+    let data: Vec<_> = (first..first + 1_500).map(customer).collect();
+    json!({ "data": data, "next_cursor": next, "total": 4_500 }).to_string()
+}
+
+async fn no_place_is_kept_behind_a_customer_who_waits(home: Home) {
+    let pages = |is_busy: bool| {
+        Listed::by(move |target| match target {
+            it if it.contains("cursor=b") => (!is_busy).then(|| page(3_001, None)),
+            it if it.contains("cursor=a") => Some(page(1_501, Some("b"))),
+            _ => Some(page(1, Some("a"))),
+        })
+    };
+    let mut to = Puller::made_up(home, &pages(true));
+    let how = ["--resume", "place.json"];
+    let mut first = Program::start(&mut to.command(&how));
+    first.wait_for_log(|line| line.contains("it is asked again in 1.0 s"));
+    first.signal("INT");
+    assert_eq!(first.wait().code(), Some(1));
+    let kept = to.home.database.count("customers");
+    assert!((1..4_497).contains(&kept), "{kept}");
+
+    // Of the same system, at another address.
+    let place = to.home.folder().join("place.json");
+    let system = pages(false);
+    if let Ok(text) = fs::read_to_string(&place) {
+        fs::write(&place, text.replace(&to.url, &system.url())).expect("a place");
+    }
+    to.url = system.url();
+    pulled(&to.pull(&how), 0, "unchanged, 0 skipped, 0 refused");
+    assert_eq!(to.home.database.count("customers"), 4_500);
+    assert!(!place.exists());
+}
+
+async fn a_list_that_never_ends_is_told(home: Home) {
+    let system = Listed::by(|_| {
+        Some(r#"{"data":[{"name":"\ud800"},{"name":"A"}],"next_cursor":"a","total":2}"#.to_owned())
+    });
+    let ran = Puller::made_up(home, &system).pull(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("its list never ends: behind the cursor a"), "{ran:?}");
+    assert!(ran.stderr.contains("customer 1: holds what is no text"), "{ran:?}");
+}
+
+async fn what_another_system_says_reaches_no_terminal_as_a_command(home: Home) {
+    let system =
+        Listed::by(|_| Some(r#"{"data":[{"\u001b]0;x":0}],"next_cursor":null}"#.to_owned()));
+    let ran = Puller::made_up(home, &system).pull(&[]);
+    assert!(ran.stderr.contains("the column \\u001b]0;x is unknown"), "{ran:?}");
+    assert!(!ran.stderr.contains('\x1b'), "{ran:?}");
 }
 
 async fn a_login_is_as_good_as_a_token(server: TestServer) {

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use roaring::RoaringTreemap;
 
-use super::{Changed, Load, Outcome, overlay};
+use super::{Brought, Changed, Load, Outcome, overlay};
 use crate::listing::Dialect;
 use crate::row::{CustomerRow, customer_id, text_key};
 use crate::sql::Sql;
@@ -19,6 +19,8 @@ const SAME: i64 = 50;
 /// How a plan is made.
 pub(super) struct Planning<'a> {
     pub numbering: &'a AccountNumbering,
+    /// What is not made here.
+    pub brought: &'a Brought,
     pub on_conflict: OnConflict,
     pub is_dry: bool,
     pub now: Timestamp,
@@ -50,13 +52,10 @@ impl Known {
         self.by_id.get(self.ids.get(account.key().as_str())?)
     }
 
-    /// Whether one of those that are planned has all that comes in without an id and an account.
-    fn has_created(&self, incoming: &Incoming, created: &[Customer]) -> bool {
-        let Some(name) = incoming.name() else {
-            return false;
-        };
-        let alike = self.unidentified.get(name).into_iter().flatten();
-        alike.map(|at| &created[*at]).any(|customer| incoming.is_had_by(customer))
+    /// The one of those that are planned that has all that comes in without an id and an account.
+    fn created<'a>(&self, incoming: &Incoming, created: &'a [Customer]) -> Option<&'a Customer> {
+        let alike = self.unidentified.get(incoming.name()?)?;
+        alike.iter().map(|at| &created[*at]).find(|customer| incoming.is_had_by(customer))
     }
 
     /// Adds one, or puts it in the place of what it was before.
@@ -88,7 +87,12 @@ impl Planning<'_> {
             let of_account = match &account {
                 Some(account) => known.of_account(account),
                 None if incoming.id.is_none() => {
-                    if known.has_created(incoming, &plan.created) || self.has(target, incoming)? {
+                    let is_there = match known.created(incoming, &plan.created) {
+                        Some(customer) => Some(customer.id),
+                        None => self.find(target, incoming)?,
+                    };
+                    if let Some(id) = is_there {
+                        came.insert(id.get() as u64);
                         plan.outcomes.push(Outcome::Unchanged);
                         continue;
                     }
@@ -197,12 +201,19 @@ impl Planning<'_> {
                 made as i64 + target.number(Sql::new("SELECT count(*) FROM import_overlay"))?;
             return Ok((0..count as i64).map(|at| CustomerId::MAX.get() - made - at).collect());
         }
-        let mut ids = target.next_ids(count, given.map(CustomerId::get).max().unwrap_or(0))?;
+        let mut above = given.map(CustomerId::get).max().unwrap_or(0);
+        let mut ids = Vec::with_capacity(count);
+        while ids.len() < count {
+            let drawn = target.next_ids(count - ids.len(), above)?;
+            let last = drawn.iter().copied().max().ok_or(Error::NotFound)?;
+            above = self.brought.last_behind(last);
+            ids.extend(drawn.into_iter().filter(|id| !self.brought.has_id(*id)));
+        }
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
     }
 
-    /// The first account made for this id that nobody has.
+    /// The first account made for this id that nobody has or brings.
     fn free_account(
         &self,
         target: &mut dyn Load,
@@ -212,7 +223,8 @@ impl Planning<'_> {
         for account in self.numbering.candidates(id) {
             let key = account.key();
             let owner = Sql::new("SELECT count(*) FROM customers WHERE account_key = ");
-            if !known.ids.contains_key(key.as_str())
+            if !self.brought.has_account(&account)
+                && !known.ids.contains_key(key.as_str())
                 && target.number(owner.bind(key.as_str()))? == 0
             {
                 return Ok(account);
@@ -221,10 +233,10 @@ impl Planning<'_> {
         unreachable!("there is always another account to try")
     }
 
-    /// Whether a customer has all that comes in without an id and an account: it was brought in before.
-    fn has(&self, target: &mut dyn Load, incoming: &Incoming) -> QueryResult<bool> {
+    /// The customer that has all that comes in without an id and an account: it was brought in before.
+    fn find(&self, target: &mut dyn Load, incoming: &Incoming) -> QueryResult<Option<CustomerId>> {
         let Ok(new) = incoming.changes.new_customer() else {
-            return Ok(false);
+            return Ok(None);
         };
         let key = text_key(&new.name);
         let account = self.numbering.account(1);
@@ -240,22 +252,31 @@ impl Planning<'_> {
                 alike = alike.push(" AND customers.").push(column).push(is).bind(value);
             }
         }
-        let there = Sql::new(
+        if let Some(created_at) = incoming.created_at {
+            alike = alike.push(" AND customers.created_at = ").bind(created_at.as_micros());
+        }
+        if let Some(deleted_at) = incoming.deleted_at.flatten() {
+            alike = alike.push(" AND customers.deleted_at = ").bind(deleted_at.as_micros());
+        }
+        let is_deleted = if incoming.deleted_at.flatten().is_some() { "NOT NULL" } else { "NULL" };
+        let there = Sql::new(format!(
             "FROM customer_keys AS k CROSS JOIN customers \
-             WHERE customers.id = k.id AND k.deleted_at IS NULL AND k.name = ",
-        );
+             WHERE customers.id = k.id AND k.deleted_at IS {is_deleted} AND k.name = "
+        ));
         let mut queries = vec![there.bind(key).append(alike.clone())];
         if self.is_dry {
             let planned = Sql::new("FROM ").push(overlay::SOURCE);
-            queries.push(planned.push(" WHERE customers.deleted_at IS NULL").append(alike));
+            queries.push(
+                planned.push(format!(" WHERE customers.deleted_at IS {is_deleted}")).append(alike),
+            );
         }
         for query in queries {
             let customers = target.customers(query.push(" LIMIT ").bind(SAME), SAME as usize)?;
-            if customers.iter().any(|customer| incoming.is_had_by(customer)) {
-                return Ok(true);
+            if let Some(found) = customers.iter().find(|customer| incoming.is_had_by(customer)) {
+                return Ok(Some(found.id));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

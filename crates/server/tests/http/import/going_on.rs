@@ -1,6 +1,6 @@
 //! Imports that are stopped, killed, or made beside everything else.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,7 +16,11 @@ cases! {
         servers_answer_writes_while_many_come_in,
         nothing_of_all_or_nothing_is_kept_where_it_is_stopped,
     ]
-    sqlite: [a_bar_is_drawn_on_a_terminal]
+    sqlite: [
+        it_goes_on_where_the_report_could_not_be_written,
+        stopped_it_does_not_wait_for_more_on_stdin,
+        a_bar_is_drawn_on_a_terminal,
+    ]
 }
 
 fn customer(n: u32) -> String {
@@ -130,6 +134,31 @@ async fn nothing_of_all_or_nothing_is_kept_where_it_is_stopped(home: Home) {
     assert!(import.stdout()[0].starts_with("Nothing is kept"), "{:?}", import.stdout());
     assert_eq!(home.database.count("customers"), 0);
     assert_whole(&home);
+}
+
+async fn it_goes_on_where_the_report_could_not_be_written(home: Home) {
+    let rows = (1..=5_000).map(|n| format!("R{n},{}\n", if n > 2_500 { "" } else { "x" }));
+    write(&home, "r.csv", format!("customerAccount,name\n{}", rows.collect::<String>()));
+    let ran = home.run(&["import", "r.csv", "--report", "/dev/full"]);
+    imported(&ran, 1, "2500 created, 0 updated, 0 unchanged, 0 skipped, 1500 refused");
+    for told in [
+        "cannot write the report: No space left",
+        "what came in is kept. To go on, run the same command again",
+        "--start-at 2002 ",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {ran:?}");
+    }
+}
+
+async fn stopped_it_does_not_wait_for_more_on_stdin(home: Home) {
+    let mut silent = Command::new("sleep").arg("60").stdout(Stdio::piped()).spawn().expect("sleep");
+    let stdin = silent.stdout.take().expect("a pipe");
+    let mut import = Program::start(home.command().args(["import", "-"]).stdin(stdin));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    import.signal("TERM");
+    assert_eq!(import.wait().code(), Some(1));
+    assert!(import.log().join("\n").contains("error: stopped"), "{:?}", import.log());
+    silent.kill().and_then(|()| silent.wait()).expect("its end");
 }
 
 async fn a_bar_is_drawn_on_a_terminal(home: Home) {

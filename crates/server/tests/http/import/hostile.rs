@@ -22,6 +22,7 @@ cases! {
         what_cannot_be_read_is_told,
         json_of_any_kind_is_told,
         nothing_is_written_over_what_is_read_or_kept,
+        headings_do_not_reach_the_terminal_as_commands,
     ]
 }
 
@@ -188,14 +189,18 @@ async fn nothing_is_written_over_what_is_read_or_kept(home: Home) {
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.stderr.contains(told), "{ran:?}");
     }
-    let ran = home.run(&["export", &database, "--format", "csv"]);
-    assert_eq!(ran.code, 2, "{ran:?}");
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let beside = format!("{database}{ending}");
+        let ran = home.run(&["export", &beside, "--format", "csv"]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains("belongs to the database"), "{ran:?}");
+    }
     assert_eq!(std::fs::read_to_string(home.folder().join("in.csv")).unwrap(), text);
     assert_eq!(home.database.count("customers"), 1);
 }
 
 async fn a_quote_that_is_missing_does_not_take_all_memory(home: Home) {
-    let mut text = "name,brand\nright,x\n\"wrong,y\n".to_owned();
+    let mut text = "name,customerAccount\nright,x\n\"wrong,y\n".to_owned();
     while text.len() < 80 << 20 {
         text.push_str("many rows that belong to the one before them,and another value\n");
     }
@@ -241,6 +246,18 @@ async fn columns_without_end_are_refused(home: Home) {
     let ran = home.run(&["import", "m.ndjson"]);
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("more than 16384 columns"), "{ran:?}");
+}
+
+async fn headings_do_not_reach_the_terminal_as_commands(home: Home) {
+    let link = "=HYPERLINK(\"\"http://x.example\"\")";
+    write(&home, "c.csv", format!("name,\x1b]0;x\x07,\u{9b}2J,\"{link}\"\na,,,maybe\n"));
+    let map = format!("{}=vip", link.replace("\"\"", "\""));
+    let ran = home.run(&["import", "c.csv", "--map", &map, "--report", "r.csv"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("the column \\u001b]0;x\\u0007 is unknown"), "{ran:?}");
+    assert!(!ran.stderr.contains(['\x1b', '\x07', '\u{9b}']), "{ran:?}");
+    let report = std::fs::read_to_string(home.folder().join("r.csv")).expect("a report");
+    assert!(report.contains(&format!("2,\"'{link}\",vip,must be")), "{report}");
 }
 
 async fn what_cannot_be_read_is_told(home: Home) {

@@ -9,6 +9,8 @@ use crate::support::{Home, run};
 
 cases! {
     sqlite: [
+        a_column_that_is_not_there_is_told_before_anything_comes_in,
+        a_dry_run_changes_no_database,
         a_column_is_mapped_once_and_by_any_name,
         headings_that_are_like_others_are_told,
         options_that_mean_nothing_are_refused,
@@ -16,6 +18,7 @@ cases! {
         a_dry_run_needs_and_leaves_no_database,
         what_was_exported_raw_comes_back_raw,
     ]
+    postgres: [a_dry_run_makes_no_tables]
 }
 
 async fn a_column_is_mapped_once_and_by_any_name(home: Home) {
@@ -37,6 +40,38 @@ async fn a_column_is_mapped_once_and_by_any_name(home: Home) {
     }
     imported(&import(&["Nom=Raison sociale", "Client=customer_account"]), 0, "1 created");
     assert_eq!(home.database.count("customers WHERE name = 'One' AND account_key = 'm1'"), 1);
+}
+
+async fn a_column_that_is_not_there_is_told_before_anything_comes_in(home: Home) {
+    write(&home, "m.csv", "customerAccount,name\nM1,One\n");
+    let ran = home.run(&["import", "m.csv", "--map", "Mail=emailAddress"]);
+    imported(&ran, 1, "0 created");
+    assert!(ran.stderr.contains("--map: there is no column Mail"), "{ran:?}");
+    assert_eq!(home.database.count("customers"), 0);
+}
+
+async fn a_dry_run_changes_no_database(home: Home) {
+    write(&home, "d.csv", "customerAccount,name\nD1,One\n");
+    let path = home.database.path();
+    fs::write(&path, "").expect("a file");
+    let dry = || home.run(&["import", "d.csv", "--dry-run"]);
+    imported(&dry(), 0, "Nothing is written. It would be: 1 created");
+    assert_eq!(fs::read(&path).expect("a file"), b"");
+    home.run_well(&["migrate"]);
+    let last = "(SELECT max(version) FROM __diesel_schema_migrations)";
+    let forget = format!("DELETE FROM __diesel_schema_migrations WHERE version = {last}");
+    home.database.execute(&forget);
+    let noted = home.database.count("__diesel_schema_migrations");
+    let ran = dry();
+    imported(&ran, 1, "");
+    assert!(ran.stderr.contains("run `customers migrate` first"), "{ran:?}");
+    assert_eq!(home.database.count("__diesel_schema_migrations"), noted);
+}
+
+async fn a_dry_run_makes_no_tables(home: Home) {
+    write(&home, "d.csv", "customerAccount,name\nD1,One\n");
+    imported(&home.run(&["import", "d.csv", "--dry-run"]), 0, "It would be: 1 created");
+    assert_eq!(home.database.count("pg_tables WHERE schemaname = 'public'"), 0);
 }
 
 async fn headings_that_are_like_others_are_told(home: Home) {

@@ -10,7 +10,7 @@ use super::{imported, write};
 use crate::support::{Home, TestServer};
 
 cases! {
-    both: [a_workbook_comes_in, an_opendocument_spreadsheet_comes_in]
+    both: [a_cell_that_is_not_there_is_empty, a_workbook_comes_in, an_opendocument_spreadsheet_comes_in]
     sqlite: [
         mistakes_are_told_by_the_letters_of_their_columns,
         a_sheet_may_be_named,
@@ -105,6 +105,20 @@ async fn a_workbook_comes_in(server: TestServer) {
     );
     let other = server.get("/api/v1/customerAccounts/411002").await.expect(200);
     assert_eq!((&other["registrationNumber"], &other["vip"]), (&Value::Null, &json!(false)));
+}
+
+async fn a_cell_that_is_not_there_is_empty(home: Home) {
+    write(&home, "clients.xlsx", workbook(ROWS, SHARED));
+    imported(&home.run(&["import", "clients.xlsx"]), 0, "2 created");
+    // The SIRET, behind which there is a value below no heading.
+    let without = ROWS
+        .replace("<c r=\"C3\"><v>55212022200013</v></c>", "")
+        .replace("<v>43525</v></c>", "<v>43525</v></c><c r=\"H3\"><v>5</v></c>");
+    write(&home, "clients.xlsx", workbook(&without, SHARED));
+    let ran = home.run(&["import", "clients.xlsx", "--on-conflict", "update"]);
+    imported(&ran, 0, "0 created, 1 updated, 1 unchanged");
+    assert!(ran.stderr.contains("a value on line 3 stands below no heading"), "{ran:?}");
+    assert_eq!(home.database.count("customers WHERE registration_number IS NULL"), 2);
 }
 
 /// A document whose only sheet has these rows.
