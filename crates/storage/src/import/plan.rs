@@ -263,13 +263,17 @@ impl Planning<'_> {
             "FROM customer_keys AS k CROSS JOIN customers \
              WHERE customers.id = k.id AND k.deleted_at IS {is_deleted} AND k.name = "
         ));
-        let mut queries = vec![there.bind(key).append(alike.clone())];
+        let mut there = there.bind(key).append(alike.clone());
+        let mut queries = Vec::new();
         if self.is_dry {
+            // Those would be others by now.
+            there = there.push(" AND customers.id NOT IN (SELECT id FROM import_overlay)");
             let planned = Sql::new("FROM ").push(overlay::SOURCE);
             queries.push(
                 planned.push(format!(" WHERE customers.deleted_at IS {is_deleted}")).append(alike),
             );
         }
+        queries.push(there);
         for query in queries {
             let customers = target.customers(query.push(" LIMIT ").bind(SAME), SAME as usize)?;
             if let Some(found) = customers.iter().find(|customer| incoming.is_had_by(customer)) {

@@ -13,6 +13,7 @@ cases! {
         deleted_ones_are_known_without_id_and_account,
         when_it_was_created_is_part_of_what_a_row_says,
         nobody_who_waits_comes_in_where_it_cannot_be_read_to_its_end,
+        a_dry_run_knows_whom_it_would_have_changed,
     ]
 }
 
@@ -115,4 +116,16 @@ async fn nobody_who_waits_comes_in_where_it_cannot_be_read_to_its_end(home: Home
     imported(&ran, 0, "3 created, 0 updated, 1 unchanged");
     let dora = "customers WHERE account_key = 'cl000002' AND name = 'Dora'";
     assert_eq!(home.database.count(dora), 1);
+}
+
+async fn a_dry_run_knows_whom_it_would_have_changed(home: Home) {
+    write(&home, "before.csv", "customerAccount,name\nA4,Carla\n");
+    imported(&home.run(&["import", "before.csv"]), 0, "1 created");
+    // Carla becomes Dora, and is not the other Carla.
+    write(&home, "c.csv", "customerAccount,name\na4,Dora\n,Carla\n");
+    let import = ["import", "c.csv", "--on-conflict", "update"];
+    let dry = home.run(&[&import[..], &["--dry-run"]].concat());
+    imported(&dry, 0, "1 created, 1 updated, 0 unchanged");
+    imported(&home.run(&import), 0, "1 created, 1 updated, 0 unchanged");
+    assert_eq!(names(&home), ["Carla", "Dora"]);
 }
