@@ -1,5 +1,6 @@
 //! Who is calling: bearer tokens (RFC 6750), how they are made and how they are checked.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use customers_domain::token::{Scope, Token, TokenDigest, TokenRepository};
@@ -16,6 +17,7 @@ use futures_util::future::{Ready, ready};
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
+use crate::Shared;
 use crate::error::ApiError;
 use crate::problem::Code;
 
@@ -60,20 +62,24 @@ fn digest(token: &str) -> TokenDigest {
     TokenDigest(Sha256::digest(token).into())
 }
 
-/// Who is calling. Cheap to clone: the texts are made once for as long as the token is remembered.
+/// Who is calling. Cheap to clone: it is made once for as long as the token is remembered.
 ///
 /// In the arguments of a handler under the token requirement: every token may read.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Caller(Arc<Checked>);
+
+/// A token that was looked up.
+pub(crate) struct Checked {
     /// What the token permits.
     pub scope: Scope,
     /// Who counts as the same caller: `user:` and the id of the user whose login made the token, or
     /// else `token:` and half of the token's digest in hex.
     pub principal: Arc<str>,
     /// Who it was, for people: the name of the user or of the token.
-    pub actor: Arc<str>,
+    pub actor: String,
     /// Of the token that was shown.
     digest: TokenDigest,
+    expires_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -85,25 +91,28 @@ impl Caller {
                 format!("token:{}", half.collect::<String>())
             }
         };
-        Self {
+        Self(Arc::new(Checked {
             scope: token.scope,
             principal: principal.into(),
-            actor: token.name.as_str().into(),
+            actor: token.name.as_str().to_owned(),
             digest,
-        }
+            expires_at: token.expires_at,
+        }))
     }
 }
 
-/// A token that was looked up.
-struct Checked {
-    caller: Caller,
-    expires_at: Option<Timestamp>,
+impl Deref for Caller {
+    type Target = Checked;
+
+    fn deref(&self) -> &Checked {
+        &self.0
+    }
 }
 
 /// Checks tokens, and remembers for a moment which ones it has checked.
 pub(crate) struct Authenticator {
     tokens: Arc<dyn TokenRepository>,
-    checked: Cache<TokenDigest, Arc<Checked>>,
+    checked: Cache<TokenDigest, Caller>,
 }
 
 impl Authenticator {
@@ -118,11 +127,11 @@ impl Authenticator {
         if secret.is_none() {
             return Err(invalid_token());
         }
-        let checked = self.checked_token(digest(token)).await?;
-        if checked.expires_at.is_some_and(|expires_at| expires_at <= Timestamp::now()) {
+        let caller = self.checked_token(digest(token)).await?;
+        if caller.expires_at.is_some_and(|expires_at| expires_at <= Timestamp::now()) {
             return Err(invalid_token());
         }
-        Ok(checked.caller.clone())
+        Ok(caller)
     }
 
     /// Revokes the token that the caller shows. This process refuses it from then on, others as soon
@@ -136,9 +145,9 @@ impl Authenticator {
         Ok(())
     }
 
-    async fn checked_token(&self, digest: TokenDigest) -> Result<Arc<Checked>, ApiError> {
-        if let Some(checked) = self.checked.get(&digest).await {
-            return Ok(checked);
+    async fn checked_token(&self, digest: TokenDigest) -> Result<Caller, ApiError> {
+        if let Some(caller) = self.checked.get(&digest).await {
+            return Ok(caller);
         }
         // Of many requests that show a token at once, one looks it up.
         let found = self.checked.try_get_with(digest, self.look_up(digest)).await;
@@ -151,7 +160,7 @@ impl Authenticator {
         })
     }
 
-    async fn look_up(&self, digest: TokenDigest) -> Result<Arc<Checked>, LookUpError> {
+    async fn look_up(&self, digest: TokenDigest) -> Result<Caller, LookUpError> {
         let token = self.tokens.find_by_digest(&digest).await.map_err(LookUpError::Repository)?;
         let token = token.ok_or(LookUpError::Unknown)?;
         let now = Timestamp::now();
@@ -166,8 +175,7 @@ impl Authenticator {
                 }
             });
         }
-        let caller = Caller::of(&token, digest);
-        Ok(Arc::new(Checked { caller, expires_at: token.expires_at }))
+        Ok(Caller::of(&token, digest))
     }
 }
 
@@ -203,7 +211,7 @@ pub(crate) fn insufficient_scope() -> ApiError {
 
 /// Lets nobody pass without a token, unknown routes included.
 pub(crate) async fn require_token(
-    authenticator: web::Data<Authenticator>,
+    authenticator: Shared<Authenticator>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

@@ -5,6 +5,7 @@ use customers_domain::CustomerRepository;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::Shared;
 use crate::error::ApiError;
 use crate::leaving::Leaving;
 use crate::openapi::{OpenFailures, UnavailableFailure};
@@ -48,7 +49,7 @@ pub(crate) async fn live() -> HttpResponse {
 )]
 #[get("/health/ready")]
 pub(crate) async fn ready(
-    customers: web::Data<dyn CustomerRepository>,
+    customers: Shared<dyn CustomerRepository>,
     leaving: web::Data<Leaving>,
 ) -> Result<HttpResponse, ApiError> {
     if leaving.has_begun() {

@@ -31,6 +31,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web;
 use customers_domain::CustomerRepository;
 use customers_domain::token::TokenRepository;
 use customers_domain::user::UserRepository;
@@ -68,6 +69,11 @@ impl Settings {
         Representation { legacy: self.legacy_answers }
     }
 }
+
+/// What all threads that serve requests have in common, as the application data of one of them. Whoever
+/// takes it out is counted, and a count of all threads would go from processor to processor with each
+/// request; so each thread counts its own.
+type Shared<T> = web::Data<Arc<T>>;
 
 /// What the API needs of the rest of the process.
 #[derive(Clone)]

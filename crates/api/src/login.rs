@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpRequest, HttpResponse, post};
 use customers_domain::Timestamp;
 use customers_domain::password::PasswordHash;
 use customers_domain::user::{NewLogin, User, UserRepository};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::Shared;
 use crate::auth::{Authenticator, Caller, MintedToken};
 use crate::client_address::{TrustedProxies, network};
 use crate::error::ApiError;
@@ -181,7 +182,7 @@ struct LoggedInUser {
 )]
 #[post("/login")]
 pub(crate) async fn login(
-    logins: web::Data<Logins>,
+    logins: Shared<Logins>,
     request: HttpRequest,
     input: Input,
 ) -> Result<HttpResponse, ApiError> {
@@ -212,7 +213,7 @@ pub(crate) async fn login(
 )]
 #[post("")]
 pub(crate) async fn logout(
-    authenticator: web::Data<Authenticator>,
+    authenticator: Shared<Authenticator>,
     caller: Caller,
 ) -> Result<HttpResponse, ApiError> {
     authenticator.revoke(&caller).await?;

@@ -10,8 +10,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::{Error, HttpMessage, HttpRequest};
 
+use crate::Shared;
 use crate::auth::Caller;
 use crate::client_address::{TrustedProxies, network};
 use crate::error::ApiError;
@@ -64,7 +65,7 @@ impl RateLimiter {
 
 /// Lets nobody pass who has made too many requests.
 pub(crate) async fn rate_limit(
-    limiter: web::Data<RateLimiter>,
+    limiter: Shared<RateLimiter>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -82,7 +83,7 @@ pub(crate) fn add_headers(response: &mut ServiceResponse) {
     const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
     const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-    let limiter = response.request().app_data::<web::Data<RateLimiter>>();
+    let limiter = response.request().app_data::<Shared<RateLimiter>>();
     let Some(Counted { limit, tally }) = limiter.and_then(|it| it.count(response.request())) else {
         return;
     };

@@ -12,7 +12,7 @@ use crate::customers::{history, lists, reading, writing};
 use crate::envelope::{Surroundings, envelope};
 use crate::error::ApiError;
 use crate::rate_limit::rate_limit;
-use crate::{Api, docs, health, login, openapi, version};
+use crate::{Api, Shared, docs, health, login, openapi, version};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
@@ -26,13 +26,14 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 .service(lists::search)
                 // No customer is called so here, and another method is none of this path.
                 .route("/customers/search", web::route().to(no_route))
+                // Read the most, so their paths are compared first.
                 .service(reading::get)
+                .service(reading::get_by_account)
                 .service(writing::update)
                 .service(writing::put)
                 .service(writing::delete)
                 .service(writing::restore)
                 .service(history::history)
-                .service(reading::get_by_account)
                 .service(writing::upsert),
         )
         .service(
@@ -63,11 +64,11 @@ pub fn app(
     > + use<>,
 > {
     let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
-    app.app_data(web::Data::from(api.customers.clone()))
-        .app_data(web::Data::from(api.authenticator.clone()))
-        .app_data(web::Data::from(api.logins.clone()))
-        .app_data(web::Data::from(api.rate_limiter.clone()))
-        .app_data(web::Data::from(api.settings.clone()))
+    app.app_data(Shared::new(api.customers.clone()))
+        .app_data(Shared::new(api.authenticator.clone()))
+        .app_data(Shared::new(api.logins.clone()))
+        .app_data(Shared::new(api.rate_limiter.clone()))
+        .app_data(Shared::new(api.settings.clone()))
         .app_data(web::Data::new(api.leaving.clone()))
         .app_data(Surroundings::of(api))
         .default_service(web::to(no_route))

@@ -1,11 +1,11 @@
 //! Which service this is. No token is needed.
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::openapi::{OpenFailures, RateLimitFailure};
-use crate::{Settings, origin};
+use crate::{Settings, Shared, origin};
 
 /// Which service this is, and in which version.
 #[derive(Serialize, ToSchema)]
@@ -36,7 +36,7 @@ pub(crate) struct Version {
     ),
 )]
 #[get("/version")]
-pub(crate) async fn version(settings: web::Data<Settings>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn version(settings: Shared<Settings>, request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().json(Version {
         version: env!("CARGO_PKG_VERSION"),
         status: "ok",

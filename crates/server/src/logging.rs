@@ -10,6 +10,9 @@ use serde_json::{Map, json};
 
 use crate::config::{LogFormat, Logging};
 
+/// Most lines are no longer than so many bytes.
+const LINE: usize = 256;
+
 /// Starts logging. Only the first call of a process counts.
 pub fn start(settings: &Logging) {
     let mut builder = env_logger::Builder::new();
@@ -25,29 +28,51 @@ pub fn start(settings: &Logging) {
 /// `time LEVEL message key=value …`, where what is not a plain word is quoted: nothing that is
 /// logged can look like another line.
 fn text(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let mut line = format!("{} {:5} ", buffer.timestamp_millis(), record.level());
-    let message = record.args().to_string();
-    // Lines about requests have no message: their target says it.
-    line.push_str(if message.is_empty() { record.target() } else { "" });
-    line.extend(message.chars().map(|c| if c.is_control() { ' ' } else { c }));
-    struct Pairs<'a>(&'a mut String);
-    impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
-        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-            let value = value.to_string();
-            let is_plain = !value.is_empty()
-                && value
-                    .chars()
-                    .all(|c| !c.is_control() && !c.is_whitespace() && !"\"=".contains(c));
-            let written = match is_plain {
-                true => write!(self.0, " {key}={value}"),
-                false => write!(self.0, " {key}={value:?}"),
-            };
-            written.map_err(Error::from)
+    let mut line = String::with_capacity(LINE);
+    let write = |line: &mut String| {
+        write!(line, "{} {:5} ", buffer.timestamp_millis(), record.level())?;
+        let start = line.len();
+        match record.args().as_str() {
+            // Lines about requests have no message: their target says it.
+            Some("") => line.push_str(record.target()),
+            Some(message) => line.push_str(message),
+            None => line.write_fmt(*record.args())?,
         }
-    }
-    record.key_values().visit(&mut Pairs(&mut line)).map_err(io::Error::other)?;
+        if line[start..].contains(char::is_control) {
+            let message = line.split_off(start);
+            line.extend(message.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        }
+        record.key_values().visit(&mut Pairs(line))
+    };
+    write(&mut line).map_err(io::Error::other)?;
     line.push('\n');
     buffer.write_all(line.as_bytes())
+}
+
+/// Writes keys and their values behind what is there.
+struct Pairs<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let Self(line) = self;
+        write!(line, " {key}=")?;
+        let start = line.len();
+        // Hardly any value has to be quoted: it is quicker to write it and look than to look first.
+        match value.to_borrowed_str() {
+            Some(text) => line.push_str(text),
+            None => write!(line, "{value}")?,
+        }
+        if !is_plain(&line[start..]) {
+            let value = line.split_off(start);
+            write!(line, "{value:?}")?;
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(value: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !"\"=".contains(c);
+    !value.is_empty() && value.chars().all(is_plain)
 }
 
 /// One object: time, level, target, message and the event's own keys.

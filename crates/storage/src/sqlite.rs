@@ -4,6 +4,7 @@ mod customers;
 mod deferred;
 pub(crate) mod import;
 mod read_lock;
+mod readers;
 mod reads;
 mod scrubbing;
 pub(crate) mod search_index;
@@ -23,10 +24,11 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
-use crate::error::{Abort, Never, OpenError, from_sqlite, is_locked, unavailable};
-use crate::statistics::{Instrumented, PoolStatistics, Statistics};
+use crate::error::{Abort, Never, OpenError, is_locked};
+use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 use read_lock::ReadLock;
+use readers::Readers;
 use reads::Scanners;
 use wal::Wal;
 use writer::Writer;
@@ -57,7 +59,7 @@ const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 pub(crate) struct SqliteStore {
     /// The path, as SQLite takes it.
     file: String,
-    readers: Pool<ConnectionManager<SqliteConnection>>,
+    readers: Readers,
     scanners: Scanners,
     /// Dropped with the connections that it is held for.
     _read_lock: ReadLock,
@@ -80,19 +82,18 @@ impl SqliteStore {
             refresh::refresh(|| conn.immediate_transaction(refresh::step)).map_err(failed)?;
         }
         set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT).map_err(failed)?;
-        let pool = |idle, cache_kib| {
-            Pool::builder()
-                .max_size(readers(options.connections).get())
-                .min_idle(idle)
-                .test_on_check_out(false)
-                .connection_timeout(Duration::from_secs(1))
-                .connection_customizer(Box::new(ReadOnly { cache_kib }))
-                .build(ConnectionManager::new(&file))
-                .map_err(|error| OpenError::Connect(error.into()))
-        };
-        // Those for lists and searches are not opened before they are needed.
-        let readers = pool(None, CACHE_KIB)?;
-        let scanners = Scanners::new(pool(Some(0), SCANNING_CACHE_KIB)?);
+        let count = reading_threads(options.connections);
+        let readers = Readers::open(&file, count)?;
+        let scanning = Pool::builder()
+            .max_size(count.get())
+            // They are not opened before they are needed.
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(1))
+            .connection_customizer(Box::new(Scanning))
+            .build(ConnectionManager::new(&file))
+            .map_err(|error| OpenError::Connect(error.into()))?;
+        let scanners = Scanners::new(scanning);
         let read_lock = ReadLock::hold(&file)?;
         let wal = Wal::of(&file);
         let same_file = file.clone();
@@ -105,15 +106,6 @@ impl SqliteStore {
             writer,
             numbering: options.numbering,
         })
-    }
-
-    /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
-    fn read<T>(
-        &self,
-        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
-    ) -> Result<T, RepositoryError> {
-        let mut conn = self.readers.get().map_err(unavailable)?;
-        query(&mut conn).map_err(from_sqlite)
     }
 
     /// Runs a write that the data cannot refuse.
@@ -129,17 +121,16 @@ impl SqliteStore {
 
 impl Instrumented for SqliteStore {
     fn statistics(&self) -> Statistics {
-        let reads = PoolStatistics::of("reads", self.readers.max_size(), self.readers.state());
         Statistics {
-            pools: vec![reads, self.scanners.statistics()],
+            pools: vec![self.readers.statistics(), self.scanners.statistics()],
             writer: Some(self.writer.statistics()),
         }
     }
 }
 
-/// Reads run inline, so no more than there are threads that can do so: the pool hands out its
-/// connections in turn, and each has a cache of its own to fill.
-fn readers(most: NonZeroU32) -> NonZeroU32 {
+/// How many connections read: no more than there are threads that can do so, as each has a cache of its
+/// own to fill.
+fn reading_threads(most: NonZeroU32) -> NonZeroU32 {
     let threads = std::thread::available_parallelism().ok();
     let threads = threads.and_then(|threads| NonZeroU32::try_from(threads.get() as u32).ok());
     threads.map_or(most, |threads| threads.min(most))
@@ -199,19 +190,29 @@ pub(crate) fn connect_for_reading(path: &Path) -> Result<SqliteConnection, OpenE
     Ok(conn)
 }
 
-#[derive(Debug)]
-struct ReadOnly {
-    cache_kib: u32,
+/// A connection for point reads.
+fn connect_for_point_reads(
+    file: &str,
+) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
+    let mut conn = SqliteConnection::establish(file)?;
+    make_read_only(&mut conn, CACHE_KIB)?;
+    Ok(conn)
 }
 
-impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
+fn make_read_only(conn: &mut SqliteConnection, cache_kib: u32) -> QueryResult<()> {
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{cache_kib};",
+        READ_LOCK_TIMEOUT.as_millis()
+    ))
+}
+
+/// Makes the connections for lists and searches what they are.
+#[derive(Debug)]
+struct Scanning;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Scanning {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{};",
-            READ_LOCK_TIMEOUT.as_millis(),
-            self.cache_kib
-        ))
-        .map_err(diesel::r2d2::Error::QueryError)
+        make_read_only(conn, SCANNING_CACHE_KIB).map_err(diesel::r2d2::Error::QueryError)
     }
 }
 

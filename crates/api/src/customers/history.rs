@@ -1,6 +1,6 @@
 //! What happened to a customer is asked for.
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get};
 use customers_domain::history::{Action, Change, HistoryEntry};
 use customers_domain::selection::SortValue;
 use customers_domain::{CustomerRepository, Timestamp, Value};
@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::PATH;
 use super::path::IdPath;
-use crate::Settings;
+use crate::{Settings, Shared};
 use crate::auth::MayWrite;
 use crate::error::ApiError;
 use crate::json::{self, Item};
@@ -29,8 +29,8 @@ use crate::openapi::{CursorParameters, CustomerPath, HistoryFailures, HistoryTol
 #[get("/customers/{customer}/history")]
 pub(crate) async fn history(
     _: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;

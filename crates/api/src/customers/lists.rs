@@ -1,13 +1,13 @@
 //! Many customers are asked for: listed, filtered, searched.
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get};
 use customers_domain::lenient;
 use customers_domain::search::{MAX_TERM_CHARS, SearchTerm};
 use customers_domain::selection::{Listing, Stretch};
 use customers_domain::{CustomerRepository, Kind, Rule, Value};
 
 use super::PATH;
-use crate::Settings;
+use crate::{Settings, Shared};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::input::query;
@@ -39,8 +39,8 @@ use crate::openapi::{
 #[get("/customers")]
 pub(crate) async fn list(
     caller: Caller,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;
@@ -85,8 +85,8 @@ pub(crate) async fn list(
 )]
 #[get("/customers/search")]
 pub(crate) async fn search(
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;

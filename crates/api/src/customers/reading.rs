@@ -1,10 +1,10 @@
 //! One customer is asked for, by id or by account.
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get};
 use customers_domain::{Customer, CustomerAccount, CustomerRepository};
 
 use super::path::{Named, account_in_path, no_customer_of_account, no_customer_of_id};
-use crate::Settings;
+use crate::{Settings, Shared};
 use crate::conditional::is_known;
 use crate::error::ApiError;
 use crate::input::{Raw, query};
@@ -26,8 +26,8 @@ use crate::openapi::{
 )]
 #[get("/customers/{customer}")]
 pub(crate) async fn get(
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let named = Named::in_path(&request);
@@ -67,8 +67,8 @@ pub(crate) async fn get(
 )]
 #[get("/customerAccounts/{customerAccount}")]
 pub(crate) async fn get_by_account(
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let customer = find_by_account(&customers, account_in_path(&request)).await?;
@@ -83,7 +83,7 @@ fn account_in_query(account: &Raw) -> Option<CustomerAccount> {
 }
 
 async fn find_by_account(
-    customers: &web::Data<dyn CustomerRepository>,
+    customers: &Shared<dyn CustomerRepository>,
     account: Option<CustomerAccount>,
 ) -> Result<Customer, ApiError> {
     let customer = match &account {

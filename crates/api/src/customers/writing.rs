@@ -1,6 +1,6 @@
 //! Customers are created, changed, deleted and brought back.
 
-use actix_web::{HttpRequest, HttpResponse, delete, patch, post, put, web};
+use actix_web::{HttpRequest, HttpResponse, delete, patch, post, put};
 use customers_domain::{
     Customer, CustomerRepository, Idempotency, Precondition, Write, WriteError, Written,
 };
@@ -8,7 +8,7 @@ use customers_domain::{
 use super::PATH;
 use super::answer::Answer;
 use super::path::{IdPath, account_in_path, no_customer_of_account};
-use crate::Settings;
+use crate::{Settings, Shared};
 use crate::auth::{Caller, MayWrite};
 use crate::conditional::precondition;
 use crate::envelope::RequestId;
@@ -44,8 +44,8 @@ use crate::openapi::{
 #[post("/customers")]
 pub(crate) async fn create(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
     request_id: RequestId,
     input: Input,
@@ -80,8 +80,8 @@ pub(crate) async fn create(
 #[patch("/customers/{customer}")]
 pub(crate) async fn update(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
     request_id: RequestId,
     input: Input,
@@ -108,8 +108,8 @@ pub(crate) async fn update(
 #[put("/customers/{customer}")]
 pub(crate) async fn put(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
     request_id: RequestId,
     input: Input,
@@ -120,7 +120,7 @@ pub(crate) async fn put(
 
 async fn make_changes(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
+    customers: Shared<dyn CustomerRepository>,
     settings: &Settings,
     request: HttpRequest,
     request_id: RequestId,
@@ -154,8 +154,8 @@ async fn make_changes(
 #[put("/customerAccounts/{customerAccount}")]
 pub(crate) async fn upsert(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
     request_id: RequestId,
     input: Input,
@@ -183,8 +183,8 @@ pub(crate) async fn upsert(
 #[delete("/customers/{customer}")]
 pub(crate) async fn delete(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
     request_id: RequestId,
     _: IgnoredBody,
@@ -210,8 +210,8 @@ pub(crate) async fn delete(
 #[post("/customers/{customer}/restore")]
 pub(crate) async fn restore(
     caller: MayWrite,
-    customers: web::Data<dyn CustomerRepository>,
-    settings: web::Data<Settings>,
+    customers: Shared<dyn CustomerRepository>,
+    settings: Shared<Settings>,
     request: HttpRequest,
     request_id: RequestId,
     _: IgnoredBody,

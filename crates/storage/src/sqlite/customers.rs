@@ -48,7 +48,7 @@ impl CustomerRepository for SqliteStore {
     }
 
     async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             at_most_one(
                 queries::live_customer(id.get()).select(CustomerRow::as_select()).get_result(conn),
             )
@@ -56,7 +56,7 @@ impl CustomerRepository for SqliteStore {
     }
 
     async fn find_by_account(&self, key: &AccountKey) -> Result<Option<Customer>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             at_most_one(
                 queries::live_customer_of(key.as_str())
                     .select(CustomerRow::as_select())
@@ -114,7 +114,7 @@ impl CustomerRepository for SqliteStore {
         page: Page,
     ) -> Result<Listing, RepositoryError> {
         if is_bounded(&selection, &order, page.skip, page.take) {
-            return self.read(on_snapshot(|conn| reading::list(conn, selection, &order, page)));
+            return self.readers.read(on_snapshot(|conn| reading::list(conn, selection, &order, page)));
         }
         let list = on_snapshot(move |conn| reading::list(conn, selection, &order, page));
         self.scanners.read(list).await
@@ -127,7 +127,7 @@ impl CustomerRepository for SqliteStore {
         stretch: Stretch,
     ) -> Result<Vec<Customer>, RepositoryError> {
         if is_bounded(&selection, &order, 0, stretch.take) {
-            return self.read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch)));
+            return self.readers.read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch)));
         }
         let walk = on_snapshot(move |conn| reading::walk(conn, selection, &order, &stretch));
         self.scanners.read(walk).await
@@ -143,7 +143,7 @@ impl CustomerRepository for SqliteStore {
         before: Option<i64>,
         take: u32,
     ) -> Result<Option<Vec<HistoryEntry>>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             let exists = queries::customer_exists(id.get()).get_result::<bool>(conn)?;
             if !exists {
                 return Ok(None);
@@ -164,7 +164,7 @@ impl CustomerRepository for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {
-        let ready = self.read(|conn| {
+        let ready = self.readers.read(|conn| {
             queries::nobody().select(CustomerRow::as_select()).load(conn)?;
             queries::nobodys_keys().get_results::<i64>(conn)?;
             queries::tokens::any().get_result::<bool>(conn)?;

@@ -31,7 +31,7 @@ impl TokenRepository for SqliteStore {
     }
 
     async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             let rows = queries::tokens::listed().select(TokenRow::as_select()).load(conn)?;
             rows.into_iter().map(|row| Token::try_from(NamedTokenRow(row, None))).collect()
         })
@@ -60,7 +60,7 @@ impl TokenRepository for SqliteStore {
     }
 
     async fn find_by_digest(&self, digest: &TokenDigest) -> Result<Option<Token>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             at_most_one(
                 queries::tokens::unrevoked(&digest.0)
                     .select((TokenRow::as_select(), users::name.nullable()))
@@ -81,7 +81,7 @@ impl TokenRepository for SqliteStore {
     }
 
     async fn any(&self) -> Result<bool, RepositoryError> {
-        self.read(|conn| queries::tokens::any().get_result(conn))
+        self.readers.read(|conn| queries::tokens::any().get_result(conn))
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {

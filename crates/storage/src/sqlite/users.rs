@@ -28,7 +28,7 @@ impl UserRepository for SqliteStore {
     }
 
     async fn list(&self) -> Result<Vec<User>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             let rows = users::table.order(users::email_key).select(UserRow::as_select());
             rows.load(conn)?.into_iter().map(|row| Ok(<(User, _)>::try_from(row)?.0)).collect()
         })
@@ -38,7 +38,7 @@ impl UserRepository for SqliteStore {
         &self,
         email: &EmailKey,
     ) -> Result<Option<(User, PasswordHash)>, RepositoryError> {
-        self.read(|conn| {
+        self.readers.read(|conn| {
             at_most_one(
                 queries::users::of_email(email.as_str())
                     .select(UserRow::as_select())
