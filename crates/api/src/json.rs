@@ -4,6 +4,7 @@
 //! no search for what has to be escaped.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use customers_domain::{ATTRIBUTES, Attribute, Customer, Value};
@@ -12,39 +13,52 @@ use serde::Serialize;
 /// About so many bytes are most customers.
 const CUSTOMER: usize = 2048;
 
-/// An attribute as a member, put together beforehand as far as it is the same for many customers: most
-/// members of most are null, true or false. Names have no character that would have to be escaped.
-struct Member {
-    name: String,
-    null: String,
-    booleans: [String; 2],
+/// The attributes of a customer of whom nothing was said, as members. Most attributes of most customers
+/// are as they are there, and stretches of them are copied at once.
+struct Defaults {
+    json: String,
+    members: Vec<Member>,
 }
 
-static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| {
+struct Member {
+    /// Where it is in the JSON of the defaults.
+    range: Range<usize>,
+    default: Value<'static>,
+    /// What stands before the value. Names have no character that would have to be escaped.
+    name: String,
+}
+
+static DEFAULTS: LazyLock<Defaults> = LazyLock::new(|| {
+    let mut json = Vec::new();
     let member = |attribute: &Attribute| {
+        let (start, default) = (json.len(), attribute.default());
         let name = format!(",\"{}\":", attribute.name);
-        let with = |value| format!("{name}{value}");
-        Member { null: with("null"), booleans: [with("false"), with("true")], name }
+        json.extend_from_slice(name.as_bytes());
+        value(&default, &mut json);
+        Member { range: start..json.len(), default, name }
     };
-    ATTRIBUTES.iter().map(member).collect()
+    let members = ATTRIBUTES.iter().map(member).collect();
+    Defaults { json: String::from_utf8(json).expect("JSON"), members }
 });
 
-impl Member {
-    fn write(&self, of: &Value<'_>, json: &mut Vec<u8>) {
-        match of {
-            Value::Null => json.extend_from_slice(self.null.as_bytes()),
-            Value::Boolean(is) => {
-                json.extend_from_slice(self.booleans[usize::from(*is)].as_bytes());
+impl Defaults {
+    /// Writes the attributes of a customer behind what is there.
+    fn write_of(&self, customer: &Customer, json: &mut Vec<u8>) {
+        let defaults = self.json.as_bytes();
+        let mut written = 0;
+        for (member, it) in self.members.iter().zip(customer.values()) {
+            if it == member.default {
+                continue;
             }
-            Value::Text(text) => {
-                json.extend_from_slice(self.name.as_bytes());
-                write_text(text, json);
+            json.extend_from_slice(&defaults[written..member.range.start]);
+            json.extend_from_slice(member.name.as_bytes());
+            match it {
+                Value::Text(text) => write_text(&text, json),
+                other => value(&other, json),
             }
-            Value::Integer(number) => {
-                json.extend_from_slice(self.name.as_bytes());
-                value(number, json);
-            }
+            written = member.range.end;
         }
+        json.extend_from_slice(&defaults[written..]);
     }
 }
 
@@ -59,12 +73,7 @@ impl Item for Customer {
         json.reserve(CUSTOMER);
         json.extend_from_slice(b"{\"id\":");
         value(&self.id, json);
-        let mut members = MEMBERS.iter();
-        self.for_each_value(|value| {
-            if let Some(member) = members.next() {
-                member.write(&value, json);
-            }
-        });
+        DEFAULTS.write_of(self, json);
         let times = [
             (&b",\"created_at\":"[..], Some(self.created_at)),
             (b",\"updated_at\":", Some(self.updated_at)),

@@ -117,11 +117,11 @@ macro_rules! customer {
         }
 
         impl Customer {
-            /// Calls with the value that it has for each of [`ATTRIBUTES`], in their order.
+            /// The value that it has for each of [`ATTRIBUTES`], in their order.
             ///
             /// For the quickest way through all of them; [`Attribute::of`] tells a single one.
-            pub fn for_each_value<'a>(&'a self, mut see: impl FnMut(Value<'a>)) {
-                $( see(Field::get(&self.$field)); )+
+            pub fn values(&self) -> impl Iterator<Item = Value<'_>> {
+                [$( Field::get(&self.$field), )+].into_iter()
             }
         }
 
@@ -447,8 +447,7 @@ mod tests {
         let account = CustomerAccount::new("CL1").unwrap();
         let now = Timestamp::from_micros(0).unwrap();
         let customer = new.into_customer(CustomerId::MIN, account, now);
-        let mut values = Vec::new();
-        customer.for_each_value(|value| values.push(value));
+        let values: Vec<_> = customer.values().collect();
         assert_eq!(values.len(), ATTRIBUTES.len());
         for (attribute, value) in ATTRIBUTES.iter().zip(values) {
             assert_eq!(attribute.of(&customer), value, "{}", attribute.name);

@@ -101,7 +101,7 @@ fn customers_and_their_accounts() {
         Customer::changes_since => fn(&Customer, Option<&Customer>) -> Vec<Change>;
         Customer::erased => fn(&Customer) -> Customer;
         ERASED_NAME => &'static str;
-        |it, see| it.for_each_value(see) => for<'a> fn(&'a Customer, fn(Value<'a>));
+        |it| it.values().collect() => fn(&Customer) -> Vec<Value<'_>>;
         Customer::searched_text => fn(&Customer) -> String;
         Customer::phone_digits => fn(&Customer) -> Vec<PhoneDigits>;
         CustomerId::MIN => CustomerId;

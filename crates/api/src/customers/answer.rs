@@ -1,9 +1,9 @@
 //! A single customer on its way to a client: its body, its tag, and what is kept of an answer that
 //! may be asked for again.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, EntityTag, HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{self, EntityTag, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use customers_domain::Customer;
@@ -108,19 +108,15 @@ impl Answer {
 
     /// Private to the caller, and to be asked for again each time.
     pub fn into_response(self) -> HttpResponse {
-        let mut response = HttpResponseBuilder::new(self.status);
-        add_headers(&mut response, self.etag.map(|etag| etag.to_string()));
-        if let Some(location) = self.location {
-            response.insert_header((header::LOCATION, location));
-        }
-        response.content_type("application/json").body(self.body)
+        let etag = self.etag.map(|etag| etag.to_string());
+        respond(self.status, etag, self.location, self.body)
     }
 
     /// The answer to whoever has the customer already.
     pub fn into_not_modified(self) -> HttpResponse {
-        let mut response = HttpResponse::NotModified();
-        add_headers(&mut response, self.etag.map(|etag| etag.to_string()));
-        response.finish()
+        let mut response = HttpResponse::NotModified().finish();
+        add_headers(response.headers_mut(), self.etag.map(|etag| etag.to_string()));
+        response
     }
 
     /// What is kept of it for whoever asks again.
@@ -140,22 +136,34 @@ impl Answer {
     pub fn replay(bytes: &[u8]) -> Result<HttpResponse, ApiError> {
         let kept: Kept<'_> = serde_json::from_slice(bytes).map_err(ApiError::internal)?;
         let status = StatusCode::from_u16(kept.status).map_err(ApiError::internal)?;
-        let mut response = HttpResponseBuilder::new(status);
-        add_headers(&mut response, kept.etag);
-        if let Some(location) = kept.location {
-            response.insert_header((header::LOCATION, location));
-        }
-        response.insert_header((REPLAYED, HeaderValue::from_static("true")));
-        Ok(response.content_type("application/json").body(kept.body.get().to_owned()))
+        let body = kept.body.get().to_owned().into_bytes();
+        let mut response = respond(status, kept.etag, kept.location, body);
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(response)
     }
 }
 
-fn add_headers(response: &mut HttpResponseBuilder, etag: Option<String>) {
+fn respond(
+    status: StatusCode,
+    etag: Option<String>,
+    location: Option<String>,
+    body: Vec<u8>,
+) -> HttpResponse {
+    let mut response = HttpResponse::with_body(status, body).map_into_boxed_body();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    add_headers(headers, etag);
+    if let Some(location) = location.and_then(|it| HeaderValue::try_from(it).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
     response
-        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")))
-        .insert_header((header::VARY, HeaderValue::from_static("Authorization, Accept")));
-    if let Some(etag) = etag {
-        response.insert_header((header::ETAG, etag));
+}
+
+fn add_headers(headers: &mut HeaderMap, etag: Option<String>) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization, Accept"));
+    if let Some(etag) = etag.and_then(|it| HeaderValue::try_from(it).ok()) {
+        headers.insert(header::ETAG, etag);
     }
 }
 

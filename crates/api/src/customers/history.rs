@@ -8,12 +8,12 @@ use serde::{Serialize, Serializer};
 
 use super::PATH;
 use super::path::IdPath;
-use crate::{Settings, Shared};
 use crate::auth::MayWrite;
 use crate::error::ApiError;
 use crate::json::{self, Item};
 use crate::listing::{Around, Cursor, CursorPage, ListDigest, ListQuery, ListUrl, invalid_cursor};
 use crate::openapi::{CursorParameters, CustomerPath, HistoryFailures, HistoryTold};
+use crate::{Settings, Shared};
 
 /// Tells what happened to a customer
 ///

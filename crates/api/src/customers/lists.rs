@@ -7,7 +7,6 @@ use customers_domain::selection::{Listing, Stretch};
 use customers_domain::{CustomerRepository, Kind, Rule, Value};
 
 use super::PATH;
-use crate::{Settings, Shared};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::input::query;
@@ -19,6 +18,7 @@ use crate::openapi::{
     CustomersFound, CustomersListed, ListFailures, ListParameters, NumberedParameters,
     SearchFailures, TermQuery,
 };
+use crate::{Settings, Shared};
 
 /// Lists customers, filtered and sorted
 ///

@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use customers_domain::{Customer, CustomerAccount, CustomerRepository};
 
 use super::path::{Named, account_in_path, no_customer_of_account, no_customer_of_id};
-use crate::{Settings, Shared};
 use crate::conditional::is_known;
 use crate::error::ApiError;
 use crate::input::{Raw, query};
 use crate::openapi::{
     AccountPath, AccountQuery, CustomerFound, IfNoneMatch, NamedCustomerPath, ReadFailures,
 };
+use crate::{Settings, Shared};
 
 /// Gets a customer by its id or account
 ///

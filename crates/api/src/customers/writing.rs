@@ -8,7 +8,6 @@ use customers_domain::{
 use super::PATH;
 use super::answer::Answer;
 use super::path::{IdPath, account_in_path, no_customer_of_account};
-use crate::{Settings, Shared};
 use crate::auth::{Caller, MayWrite};
 use crate::conditional::precondition;
 use crate::envelope::RequestId;
@@ -21,6 +20,7 @@ use crate::openapi::{
     CustomerUpserted, DeleteFailures, IdempotencyHeader, IfMatch, IfNoneMatch, PreferHeader,
     RestoreFailures, UpdateFailures, changes_example, customer_input_example,
 };
+use crate::{Settings, Shared};
 
 /// Creates a customer
 ///

@@ -114,7 +114,9 @@ impl CustomerRepository for SqliteStore {
         page: Page,
     ) -> Result<Listing, RepositoryError> {
         if is_bounded(&selection, &order, page.skip, page.take) {
-            return self.readers.read(on_snapshot(|conn| reading::list(conn, selection, &order, page)));
+            return self
+                .readers
+                .read(on_snapshot(|conn| reading::list(conn, selection, &order, page)));
         }
         let list = on_snapshot(move |conn| reading::list(conn, selection, &order, page));
         self.scanners.read(list).await
@@ -127,7 +129,9 @@ impl CustomerRepository for SqliteStore {
         stretch: Stretch,
     ) -> Result<Vec<Customer>, RepositoryError> {
         if is_bounded(&selection, &order, 0, stretch.take) {
-            return self.readers.read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch)));
+            return self
+                .readers
+                .read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch)));
         }
         let walk = on_snapshot(move |conn| reading::walk(conn, selection, &order, &stretch));
         self.scanners.read(walk).await
