@@ -288,16 +288,46 @@ pub(crate) fn page(
     route: Route,
     page: Page,
 ) -> Sql {
-    let keys = Sql::new("SELECT ")
+    let conditions = conditions(dialect, selection, route);
+    customers_of(page_keys(conditions, order, page), order)
+}
+
+/// How many customers there are, beside the rows of [`counted_page`].
+pub(crate) const COUNTED: &str = "counted.total";
+
+/// The same beside how many there are, which another query finds: no rows where these are no more than
+/// the page skips, and then none is looked for. In the words of PostgreSQL.
+pub(crate) fn counted_page(
+    selection: &Selection,
+    order: &Order,
+    route: Route,
+    page: Page,
+    total: Sql,
+) -> Sql {
+    let conditions = conditions(Dialect::Postgres, selection, route);
+    let conditions = conditions.push(" AND counted.total > ").bind(skip(page));
+    Sql::new("FROM (")
+        .append(total)
+        .push(") AS counted (total) CROSS JOIN LATERAL (")
+        .append(page_keys(conditions, order, page))
+        .push(PAGE_OF_CUSTOMERS)
+        .append(order_by(order, "page.", false))
+}
+
+fn page_keys(conditions: Sql, order: &Order, page: Page) -> Sql {
+    Sql::new("SELECT ")
         .append(sorted_columns(order))
         .push(" FROM customer_keys AS k")
-        .append(conditions(dialect, selection, route))
+        .append(conditions)
         .append(order_by(order, "k.", false))
         .push(" LIMIT ")
         .bind(i64::from(page.take))
         .push(" OFFSET ")
-        .bind(i64::try_from(page.skip).unwrap_or(i64::MAX));
-    customers_of(keys, order)
+        .bind(skip(page))
+}
+
+fn skip(page: Page) -> i64 {
+    i64::try_from(page.skip).unwrap_or(i64::MAX)
 }
 
 /// The rows of a stretch, from `FROM` on.
@@ -351,12 +381,12 @@ fn of_key(sort: &Sort, operator: &'static str, value: &SortValue) -> Sql {
     }
 }
 
-/// The customers of these keys, in order. SQLite reads what stands in front of `CROSS JOIN` first.
+/// Behind the keys of a page: its customers. SQLite reads what stands in front of `CROSS JOIN` first.
+const PAGE_OF_CUSTOMERS: &str = ") AS page CROSS JOIN customers WHERE customers.id = page.id";
+
+/// The customers of these keys, in order.
 fn customers_of(keys: Sql, order: &Order) -> Sql {
-    Sql::new("FROM (")
-        .append(keys)
-        .push(") AS page CROSS JOIN customers WHERE customers.id = page.id")
-        .append(order_by(order, "page.", false))
+    Sql::new("FROM (").append(keys).push(PAGE_OF_CUSTOMERS).append(order_by(order, "page.", false))
 }
 
 /// The customers of these ids, from `FROM` on, in no order.

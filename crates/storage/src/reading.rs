@@ -153,11 +153,16 @@ fn resolved(conn: &mut impl Ask, mut selection: Selection) -> QueryResult<Select
 
 /// How many customers are in a selection, counted along this way.
 fn how_many(conn: &mut impl Ask, selection: &Selection, route: Route) -> QueryResult<u64> {
-    let total = match selection.filters.is_empty() {
-        true => conn.number(total(selection.trashed))?,
-        false => conn.number(listing::count(conn.dialect(), selection, route).unique())?,
-    };
+    let total = conn.number(total_of(conn.dialect(), selection, route))?;
     Ok(u64::try_from(total).unwrap_or(0))
+}
+
+/// The number of the customers in a selection, counted along this way.
+pub(crate) fn total_of(dialect: Dialect, selection: &Selection, route: Route) -> Sql {
+    match selection.filters.is_empty() {
+        true => total(selection.trashed),
+        false => listing::count(dialect, selection, route).unique(),
+    }
 }
 
 /// How many customers there are, by the count that is kept of them.

@@ -28,6 +28,16 @@ enum Queries {
     Several,
 }
 
+impl Queries {
+    /// How many the customers of a selection take: what a term finds is asked for before.
+    fn of(selection: &Selection) -> Self {
+        match selection.filters.iter().any(|filter| matches!(filter, Filter::Term(_))) {
+            true => Self::Several,
+            false => Self::One,
+        }
+    }
+}
+
 impl PostgresStore {
     /// Runs a write, again where it has to be.
     async fn make<T: Send + 'static>(
@@ -118,6 +128,13 @@ impl CustomerRepository for PostgresStore {
         order: Order,
         page: Page,
     ) -> Result<Listing, RepositoryError> {
+        if let Queries::One = Queries::of(&selection) {
+            let (selection, order) = (selection.clone(), order.clone());
+            let at_once = move |conn: &mut Asked<'_>| conn.page_at_once(&selection, &order, page);
+            if let Some(listing) = self.ask(Queries::One, at_once).await? {
+                return Ok(listing);
+            }
+        }
         self.ask(Queries::Several, move |conn| reading::list(conn, selection.clone(), &order, page))
             .await
     }
@@ -128,11 +145,7 @@ impl CustomerRepository for PostgresStore {
         order: Order,
         stretch: Stretch,
     ) -> Result<Vec<Customer>, RepositoryError> {
-        let is_term = |filter: &Filter| matches!(filter, Filter::Term(_));
-        let queries = match selection.filters.iter().any(is_term) {
-            true => Queries::Several,
-            false => Queries::One,
-        };
+        let queries = Queries::of(&selection);
         self.ask(queries, move |conn| reading::walk(conn, selection.clone(), &order, &stretch))
             .await
     }

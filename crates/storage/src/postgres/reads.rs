@@ -1,13 +1,14 @@
 //! Lists and searches in PostgreSQL.
 
 use customers_domain::Customer;
+use customers_domain::selection::{Listing, Order, Page, Selection};
 use diesel::connection::DefaultLoadingMode;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::listing::Dialect;
-use crate::reading::{Ask, collect};
+use crate::listing::{self, Dialect, Route};
+use crate::reading::{self, Ask, collect};
 use crate::row::CustomerRow;
 use crate::sql::Sql;
 
@@ -15,6 +16,30 @@ use crate::sql::Sql;
 pub(crate) struct Asked<'a> {
     pub conn: &'a mut PgConnection,
     pub has_search_index: bool,
+}
+
+impl Asked<'_> {
+    /// A page and its total in one query, which sees one state of the database by itself; `None` where the
+    /// page is empty. Terms are not searched for.
+    pub fn page_at_once(
+        &mut self,
+        selection: &Selection,
+        order: &Order,
+        page: Page,
+    ) -> QueryResult<Option<Listing>> {
+        let route = Route::Order(order.sorts()[0].key);
+        let total = reading::total_of(Dialect::Postgres, selection, route);
+        let from = listing::counted_page(selection, order, route, page, total);
+        let query = CustomerRow::select_counted::<Pg>(from.unique());
+        let rows = query.load_iter::<(CustomerRow, i64), DefaultLoadingMode>(self.conn)?;
+        let mut listing = Listing { customers: Vec::with_capacity(page.take as usize), total: 0 };
+        for row in rows {
+            let (row, total) = row?;
+            listing.customers.push(row.try_into()?);
+            listing.total = u64::try_from(total).unwrap_or(0);
+        }
+        Ok((!listing.customers.is_empty()).then_some(listing))
+    }
 }
 
 impl Ask for Asked<'_> {

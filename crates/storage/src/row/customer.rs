@@ -11,10 +11,12 @@ use diesel::backend::Backend;
 use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
 use diesel::result::Error;
+use diesel::sql_types::BigInt;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{corrupt, customer_id, timestamp};
+use crate::listing;
 use crate::schema::customers;
 use crate::sql::{Bind, Sql, Typed};
 
@@ -41,22 +43,12 @@ macro_rules! customer_row {
             deleted_at: Option<i64>,
         }
 
-        impl CustomerRow {
-            /// The query of rows that are described from `FROM` on. Its columns are written
-            /// beforehand: diesel would put them together at every list.
-            pub fn select<DB: Backend>(from: Sql) -> Typed<ColumnTypes<DB>>
-            where
-                Self: Selectable<DB>,
-            {
-                const COLUMNS: &str = concat!(
-                    "SELECT customers.id, customers.customer_account, customers.account_key, ",
-                    $( "customers.", stringify!($field), ", ", )+
-                    "customers.more, customers.created_at, customers.updated_at, ",
-                    "customers.deleted_at ",
-                );
-                Sql::new(COLUMNS).append(from).typed()
-            }
-        }
+        /// The columns of a row, written beforehand: diesel would put them together at every list.
+        const SELECT: &str = concat!(
+            "SELECT customers.id, customers.customer_account, customers.account_key, ",
+            $( "customers.", stringify!($field), ", ", )+
+            "customers.more, customers.created_at, customers.updated_at, customers.deleted_at",
+        );
 
         /// The fields of the attributes that have a column.
         const COLUMNS: &[&str] = &["customer_account", $( stringify!($field), )+];
@@ -157,6 +149,22 @@ customer_row! {
 }
 
 impl CustomerRow {
+    /// The query of rows that are described from `FROM` on.
+    pub fn select<DB: Backend>(from: Sql) -> Typed<ColumnTypes<DB>>
+    where
+        Self: Selectable<DB>,
+    {
+        Sql::new(SELECT).push(" ").append(from).typed()
+    }
+
+    /// The same, and beside each row how many there are, as the description counts them.
+    pub fn select_counted<DB: Backend>(from: Sql) -> Typed<(ColumnTypes<DB>, BigInt)>
+    where
+        Self: Selectable<DB>,
+    {
+        Sql::new(SELECT).push(", ").push(listing::COUNTED).push(" ").append(from).typed()
+    }
+
     /// Whether the customer is not deleted.
     pub fn is_live(&self) -> bool {
         self.deleted_at.is_none()
