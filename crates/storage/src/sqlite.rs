@@ -40,10 +40,12 @@ const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// after the other, and SQLite lets nobody stand in a queue.
 const OPENING_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Memory for pages, in KiB, of each connection that reads inline and of the one that writes: enough for
-/// the inner pages of the indexes of millions of customers, so that a point read touches the file for
-/// its leaves only.
+/// Memory for pages, in KiB, of each connection that reads inline: enough for the inner pages of the
+/// indexes of millions of customers, so that a point read touches the file for its leaves only.
 const CACHE_KIB: u32 = 8 * 1024;
+
+/// The same of the connection that writes. A create touches a leaf of each of two dozen indexes.
+const WRITING_CACHE_KIB: u32 = 24 * 1024;
 
 /// The same of each connection for lists and searches, which pass by more than any cache would hold:
 /// the operating system's is behind it.
@@ -169,7 +171,7 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
              PRAGMA journal_size_limit = {};
              PRAGMA foreign_keys = ON;
              PRAGMA secure_delete = ON;
-             PRAGMA cache_size = -{CACHE_KIB};",
+             PRAGMA cache_size = -{WRITING_CACHE_KIB};",
             wal::LIMIT
         ))?;
         Ok(conn)
