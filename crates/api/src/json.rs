@@ -11,7 +11,7 @@ use customers_domain::{ATTRIBUTES, Attribute, Customer, Value};
 use serde::Serialize;
 
 /// About so many bytes are most customers.
-const CUSTOMER: usize = 2048;
+const CUSTOMER: usize = 2560;
 
 /// The attributes of a customer of whom nothing was said, as members. Most attributes of most customers
 /// are as they are there, and stretches of them are copied at once.
