@@ -32,11 +32,10 @@ fn text(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let write = |line: &mut String| {
         write!(line, "{} {:5} ", buffer.timestamp_millis(), record.level())?;
         let start = line.len();
-        match record.args().as_str() {
-            // Lines about requests have no message: their target says it.
-            Some("") => line.push_str(record.target()),
-            Some(message) => line.push_str(message),
-            None => line.write_fmt(*record.args())?,
+        line.write_fmt(*record.args())?;
+        // Lines about requests have no message: their target says it.
+        if line.len() == start {
+            line.push_str(record.target());
         }
         if line[start..].contains(char::is_control) {
             let message = line.split_off(start);

@@ -19,8 +19,8 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// A page and its total in one query, which sees one state of the database by itself; `None` where the
-    /// page is empty. Terms are not searched for.
+    /// A page and its total in one query, which sees one state of the database by itself; `None` behind the
+    /// last page, where the total has to be asked for. Terms are not searched for.
     pub fn page_at_once(
         &mut self,
         selection: &Selection,
@@ -38,7 +38,8 @@ impl Asked<'_> {
             listing.customers.push(row.try_into()?);
             listing.total = u64::try_from(total).unwrap_or(0);
         }
-        Ok((!listing.customers.is_empty()).then_some(listing))
+        let is_behind = listing.customers.is_empty() && page.skip > 0;
+        Ok((!is_behind).then_some(listing))
     }
 }
 

@@ -43,8 +43,11 @@ impl Readers {
     ) -> Result<T, RepositoryError> {
         let mut conn = self.connection()?;
         let read = query(&mut conn);
-        if read.is_err() && conn.is_broken() {
-            *conn = self.connect()?;
+        if read.is_err()
+            && conn.is_broken()
+            && let Ok(fresh) = self.connect()
+        {
+            *conn = fresh;
         }
         read.map_err(from_sqlite)
     }
@@ -56,12 +59,14 @@ impl Readers {
         let kept = KEPT.get() % count;
         for at in (kept..count).chain(0..kept) {
             let connection = match self.connections[at].try_lock() {
-                Ok(connection) => connection,
-                Err(TryLockError::Poisoned(poisoned)) => self.renewed(at, poisoned)?,
+                Ok(connection) => Ok(connection),
+                Err(TryLockError::Poisoned(poisoned)) => self.renewed(at, poisoned),
                 Err(TryLockError::WouldBlock) => continue,
             };
-            KEPT.set(at);
-            return Ok(connection);
+            if let Ok(connection) = connection {
+                KEPT.set(at);
+                return Ok(connection);
+            }
         }
         self.connections[kept].lock().or_else(|poisoned| self.renewed(kept, poisoned))
     }
