@@ -139,7 +139,7 @@ pub(crate) fn page(page: &impl Serialize, items: &[impl Item]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use customers_domain::{CustomerAccount, CustomerId, NewCustomer, Timestamp};
+    use customers_domain::{CustomerAccount, CustomerId, Kind, NewCustomer, Timestamp};
 
     use super::*;
 
@@ -160,6 +160,29 @@ mod tests {
             one.deleted_at = deleted_at;
             let written = String::from_utf8(customer(&one)).unwrap();
             assert_eq!(written, serde_json::to_string(&one).unwrap());
+        }
+    }
+
+    #[test]
+    fn every_attribute_is_written_as_the_domain_would() {
+        let at = Timestamp::from_micros(1).unwrap();
+        let account = CustomerAccount::new("CL1").unwrap();
+        let plain = NewCustomer::default().into_customer(CustomerId::MIN, account, at);
+        let mut all = plain.clone();
+        for attribute in ATTRIBUTES {
+            let mut one = plain.clone();
+            for changed in [&mut one, &mut all] {
+                let other = match (attribute.kind, attribute.default()) {
+                    (Kind::Integer { .. }, _) => Value::Integer(4),
+                    (Kind::Boolean, Value::Boolean(default)) => Value::Boolean(!default),
+                    _ => Value::Text("a@example.com".into()),
+                };
+                attribute.set(changed, other).unwrap();
+            }
+            for changed in [&one, &all] {
+                let written = String::from_utf8(customer(changed)).unwrap();
+                assert_eq!(written, serde_json::to_string(changed).unwrap(), "{}", attribute.name);
+            }
         }
     }
 
