@@ -3,62 +3,55 @@
 //! Customers are written by hand: more than half of their JSON are the names of attributes, which need
 //! no search for what has to be escaped.
 
-use std::io::Write;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use customers_domain::{ATTRIBUTES, Attribute, Customer, Value};
+use customers_domain::{
+    ATTRIBUTES, Attribute, Customer, CustomerAccount, CustomerId, NewCustomer, Timestamp, Value,
+};
 use serde::Serialize;
 
 /// About so many bytes are most customers.
 const CUSTOMER: usize = 2560;
 
-/// The attributes of a customer of whom nothing was said, as members. Most attributes of most customers
+/// A customer of whom nothing was said, and its attributes as members. Most attributes of most customers
 /// are as they are there, and stretches of them are copied at once.
 struct Defaults {
-    json: String,
-    members: Vec<Member>,
-}
-
-struct Member {
-    /// Where it is in the JSON of the defaults.
-    range: Range<usize>,
-    default: Value<'static>,
-    /// What stands before the value. Names have no character that would have to be escaped.
-    name: String,
+    customer: Customer,
+    json: Vec<u8>,
+    /// Where the value of each of [`ATTRIBUTES`] is in the JSON.
+    values: Vec<Range<usize>>,
 }
 
 static DEFAULTS: LazyLock<Defaults> = LazyLock::new(|| {
+    let account = CustomerAccount::new("-").expect("an account");
+    let at = Timestamp::from_micros(0).expect("a time");
+    let customer = NewCustomer::default().into_customer(CustomerId::MIN, account, at);
     let mut json = Vec::new();
-    let member = |attribute: &Attribute| {
-        let (start, default) = (json.len(), attribute.default());
-        let name = format!(",\"{}\":", attribute.name);
-        json.extend_from_slice(name.as_bytes());
-        value(&default, &mut json);
-        Member { range: start..json.len(), default, name }
+    let write_member = |attribute: &Attribute| {
+        json.extend_from_slice(format!(",\"{}\":", attribute.name).as_bytes());
+        let start = json.len();
+        value(&attribute.of(&customer), &mut json);
+        start..json.len()
     };
-    let members = ATTRIBUTES.iter().map(member).collect();
-    Defaults { json: String::from_utf8(json).expect("JSON"), members }
+    let values = ATTRIBUTES.iter().map(write_member).collect();
+    Defaults { customer, json, values }
 });
 
 impl Defaults {
     /// Writes the attributes of a customer behind what is there.
     fn write_of(&self, customer: &Customer, json: &mut Vec<u8>) {
-        let defaults = self.json.as_bytes();
         let mut written = 0;
-        for (member, it) in self.members.iter().zip(customer.values()) {
-            if it == member.default {
-                continue;
-            }
-            json.extend_from_slice(&defaults[written..member.range.start]);
-            json.extend_from_slice(member.name.as_bytes());
-            match it {
+        for position in customer.differences(&self.customer) {
+            let range = &self.values[position];
+            json.extend_from_slice(&self.json[written..range.start]);
+            match ATTRIBUTES[position].of(customer) {
                 Value::Text(text) => write_text(&text, json),
                 other => value(&other, json),
             }
-            written = member.range.end;
+            written = range.end;
         }
-        json.extend_from_slice(&defaults[written..]);
+        json.extend_from_slice(&self.json[written..]);
     }
 }
 
@@ -82,7 +75,11 @@ impl Item for Customer {
         for (name, time) in times {
             json.extend_from_slice(name);
             match time {
-                Some(time) => write!(json, "\"{time}\"").expect("a vector takes all"),
+                Some(time) => {
+                    json.push(b'"');
+                    time.append_to(json);
+                    json.push(b'"');
+                }
                 None => json.extend_from_slice(b"null"),
             }
         }
@@ -139,7 +136,7 @@ pub(crate) fn page(page: &impl Serialize, items: &[impl Item]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use customers_domain::{CustomerAccount, CustomerId, Kind, NewCustomer, Timestamp};
+    use customers_domain::Kind;
 
     use super::*;
 
@@ -154,9 +151,9 @@ mod tests {
         let mut new = NewCustomer { name: "\"Société\"\t\\".into(), ..NewCustomer::default() };
         new.comment = Some("a\nb".into());
         let at = Timestamp::from_micros(1).unwrap();
-        let account = CustomerAccount::new("é\"1").unwrap();
-        let mut one = new.into_customer(CustomerId::MIN, account, at);
-        for deleted_at in [None, Some(at)] {
+        for (account, deleted_at) in [("é\"1", None), ("-", Some(at))] {
+            let account = CustomerAccount::new(account).unwrap();
+            let mut one = new.clone().into_customer(CustomerId::MIN, account, at);
             one.deleted_at = deleted_at;
             let written = String::from_utf8(customer(&one)).unwrap();
             assert_eq!(written, serde_json::to_string(&one).unwrap());

@@ -117,11 +117,13 @@ macro_rules! customer {
         }
 
         impl Customer {
-            /// The value that it has for each of [`ATTRIBUTES`], in their order.
+            /// The positions in [`ATTRIBUTES`] of those in which it differs from another customer.
             ///
-            /// For the quickest way through all of them; [`Attribute::of`] tells a single one.
-            pub fn values(&self) -> impl Iterator<Item = Value<'_>> {
-                [$( Field::get(&self.$field), )+].into_iter()
+            /// [`Attribute::of`] tells the values; this passes by those that are the same more
+            /// quickly.
+            pub fn differences(&self, other: &Self) -> impl Iterator<Item = usize> {
+                let differs = [$( self.$field != other.$field, )+];
+                differs.into_iter().enumerate().filter_map(|(at, differs)| differs.then_some(at))
             }
         }
 
@@ -442,18 +444,33 @@ mod tests {
     }
 
     #[test]
-    fn every_attribute_is_found_by_its_name_and_its_value_in_its_turn() {
-        let new = NewCustomer { name: "A".into(), vip: true, ..NewCustomer::default() };
-        let account = CustomerAccount::new("CL1").unwrap();
-        let now = Timestamp::from_micros(0).unwrap();
-        let customer = new.into_customer(CustomerId::MIN, account, now);
-        let values: Vec<_> = customer.values().collect();
-        assert_eq!(values.len(), ATTRIBUTES.len());
-        for (attribute, value) in ATTRIBUTES.iter().zip(values) {
-            assert_eq!(attribute.of(&customer), value, "{}", attribute.name);
+    fn every_attribute_is_found_by_its_name() {
+        for attribute in ATTRIBUTES {
             assert_eq!(Attribute::named(attribute.name), Some(attribute));
         }
         assert_eq!(Attribute::named("Name"), None);
+    }
+
+    #[test]
+    fn a_difference_stands_where_its_attribute_does() {
+        let account = CustomerAccount::new("CL1").unwrap();
+        let now = Timestamp::from_micros(0).unwrap();
+        let customer = NewCustomer::default().into_customer(CustomerId::MIN, account, now);
+        let differences = |other: &Customer| other.differences(&customer).collect::<Vec<_>>();
+        assert!(differences(&customer).is_empty());
+        let mut all = customer.clone();
+        for (at, attribute) in ATTRIBUTES.iter().enumerate() {
+            let value = match attribute.of(&customer) {
+                Value::Boolean(boolean) => Value::Boolean(!boolean),
+                _ if matches!(attribute.kind, Kind::Integer { .. }) => Value::Integer(4),
+                _ => Value::Text("other".into()),
+            };
+            let mut other = customer.clone();
+            attribute.set(&mut other, value.clone()).unwrap();
+            assert_eq!(differences(&other), [at], "{}", attribute.name);
+            attribute.set(&mut all, value).unwrap();
+        }
+        assert_eq!(differences(&all), Vec::from_iter(0..ATTRIBUTES.len()));
     }
 
     #[test]

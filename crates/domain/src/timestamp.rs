@@ -41,6 +41,11 @@ impl Timestamp {
         self.0.as_microsecond()
     }
 
+    /// Writes it, as it is shown, behind what is there: quicker than through a formatter.
+    pub fn append_to(self, text: &mut Vec<u8>) {
+        PRINTER.print_timestamp(&self.0, text).expect("a vector takes all");
+    }
+
     /// The moment so much later; the last that there is where that is too far.
     pub fn saturating_add(self, duration: std::time::Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -49,9 +54,10 @@ impl Timestamp {
     }
 }
 
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
         PRINTER.print_timestamp(&self.0, StdFmtWrite(f)).map_err(|_| fmt::Error)
     }
 }
@@ -96,6 +102,9 @@ mod tests {
         assert_eq!(time.to_string(), "2026-08-04T10:42:27.000000Z");
         assert_eq!(time.to_string().parse(), Ok(time));
         assert_eq!(Timestamp::from_micros(-1).unwrap().to_string(), "1969-12-31T23:59:59.999999Z");
+        let mut text = b"at ".to_vec();
+        time.append_to(&mut text);
+        assert_eq!(text, b"at 2026-08-04T10:42:27.000000Z");
     }
 
     #[test]

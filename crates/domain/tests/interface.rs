@@ -101,7 +101,7 @@ fn customers_and_their_accounts() {
         Customer::changes_since => fn(&Customer, Option<&Customer>) -> Vec<Change>;
         Customer::erased => fn(&Customer) -> Customer;
         ERASED_NAME => &'static str;
-        |it| it.values().collect() => fn(&Customer) -> Vec<Value<'_>>;
+        |it, other| it.differences(other).collect() => fn(&Customer, &Customer) -> Vec<usize>;
         Customer::searched_text => fn(&Customer) -> String;
         Customer::phone_digits => fn(&Customer) -> Vec<PhoneDigits>;
         CustomerId::MIN => CustomerId;
@@ -139,6 +139,7 @@ fn customers_and_their_accounts() {
         Timestamp::from_micros => fn(i64) -> Option<Timestamp>;
         Timestamp::of_date => fn(&str) -> Option<Timestamp>;
         Timestamp::as_micros => fn(Timestamp) -> i64;
+        Timestamp::append_to => fn(Timestamp, &mut Vec<u8>);
         Timestamp::saturating_add => fn(Timestamp, Duration) -> Timestamp;
     }
     are! {
