@@ -54,6 +54,26 @@ async fn the_total_counts_what_is_shown(database: TestDatabase) {
     }
 }
 
+async fn the_total_counts_more_than_a_page_holds(database: TestDatabase) {
+    let store = open(&database);
+    for number in 0..23 {
+        let new = NewCustomer { vip: number > 0, ..named("a") };
+        store.create(new).await.unwrap();
+    }
+    let vip = Attribute::named("vip").unwrap();
+    let filters = vec![Filter::Attribute { attribute: vip, any_of: vec![Value::Boolean(true)] }];
+    for (selection, total) in
+        [(Selection::default(), 23), (Selection { filters, ..Selection::default() }, 22)]
+    {
+        for (skip, shown) in [(0, 20), (20, total - 20), (40, 0)] {
+            let page = Page { skip, take: 20 };
+            let listing = store.customers.list(selection.clone(), Order::default(), page).await;
+            let listing = listing.unwrap();
+            assert_eq!((listing.customers.len() as u64, listing.total), (shown, total));
+        }
+    }
+}
+
 async fn a_filter_lets_those_pass_that_match(database: TestDatabase) {
     let store = open(&database);
     let one = NewCustomer {
@@ -257,6 +277,7 @@ cases! {
     both: [
         a_page_is_a_part_of_the_order,
         the_total_counts_what_is_shown,
+        the_total_counts_more_than_a_page_holds,
         a_filter_lets_those_pass_that_match,
         a_filter_takes_a_thousand_values,
         times_are_ranges,
