@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, guard, web};
 use customers_api::{Answered, Observer};
 use customers_storage::{Instrumented, PoolStatistics, WriterStatistics};
 use prometheus::proto::{Bucket, Gauge, Histogram, LabelPair, Metric};
@@ -190,7 +190,8 @@ fn family(name: &str, help: &str, metrics: Vec<Metric>) -> MetricFamily {
 /// Serves the page, to whoever can reach the address; and which address that is.
 pub fn serve(metrics: Arc<Metrics>, address: SocketAddr) -> Result<(Server, SocketAddr), Failure> {
     let server = HttpServer::new(move || {
-        App::new().app_data(web::Data::from(metrics.clone())).route("/metrics", web::get().to(page))
+        let page = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(page);
+        App::new().app_data(web::Data::from(metrics.clone())).route("/metrics", page)
     })
     .workers(1)
     .disable_signals()

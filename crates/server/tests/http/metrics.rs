@@ -31,6 +31,8 @@ async fn page(server: &TestServer) -> BTreeMap<String, f64> {
     assert_eq!(answer.status(), 200);
     let kind = answer.headers()["content-type"].to_str().expect("a media type").to_owned();
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    let head = server.http().head(format!("http://{}/metrics", address(&server.program)));
+    assert_eq!(head.send().await.expect("an answer").status(), 200);
     let text = answer.text().await.expect("a page");
     let figures = text.lines().filter(|line| !line.starts_with('#'));
     figures
