@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -43,6 +43,10 @@ pub struct Database {
     #[arg(long, env, global = true, value_name = "URL", hide_env_values = true)]
     database_read_url: Option<String>,
 
+    /// A file that holds that URL, and nothing else, instead of DATABASE_READ_URL.
+    #[arg(long, env, global = true, value_name = "PATH", conflicts_with = "database_read_url")]
+    database_read_url_file: Option<PathBuf>,
+
     /// The most connections: to PostgreSQL, or for reading from SQLite.
     #[arg(long, env, global = true, value_name = "NUMBER", default_value = "16")]
     database_connections: NonZeroU32,
@@ -60,14 +64,10 @@ impl Database {
     /// The database, by its URL. The parser of the command line must not see what is wrong with it,
     /// because it would repeat the URL with its password.
     pub fn url(&self) -> Result<DatabaseUrl, InvalidSetting> {
-        let Some(path) = &self.database_url_file else {
-            return self.database_url.parse().map_err(InvalidSetting::DatabaseUrl);
-        };
-        let url = std::fs::read_to_string(path)
-            .map_err(|source| InvalidSetting::DatabaseUrlFile { path: path.clone(), source })?;
-        url.trim()
-            .parse()
-            .map_err(|reason| InvalidSetting::DatabaseUrlInFile { path: path.clone(), reason })
+        match &self.database_url_file {
+            Some(path) => url_in_file("DATABASE_URL_FILE", path),
+            None => self.database_url.parse().map_err(InvalidSetting::DatabaseUrl),
+        }
     }
 
     /// How it is used.
@@ -80,14 +80,27 @@ impl Database {
     }
 
     fn replica(&self) -> Result<Option<Secret>, InvalidSetting> {
-        let Some(url) = self.database_read_url.as_deref().filter(|url| !url.is_empty()) else {
-            return Ok(None);
+        let replica = match (&self.database_read_url_file, self.database_read_url.as_deref()) {
+            (Some(path), _) => url_in_file("DATABASE_READ_URL_FILE", path)?,
+            (None, None | Some("")) => return Ok(None),
+            (None, Some(url)) => url.parse().map_err(InvalidSetting::DatabaseReadUrl)?,
         };
-        match (self.url()?, url.parse().map_err(InvalidSetting::DatabaseReadUrl)?) {
+        match (self.url()?, replica) {
             (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(replica)) => Ok(Some(replica)),
             _ => Err(InvalidSetting::NoReplica),
         }
     }
+}
+
+/// The URL in the file that a setting names.
+fn url_in_file(setting: &'static str, path: &Path) -> Result<DatabaseUrl, InvalidSetting> {
+    let url = std::fs::read_to_string(path).map_err(|source| InvalidSetting::UrlFile {
+        setting,
+        path: path.to_owned(),
+        source,
+    })?;
+    let url = url.trim().parse();
+    url.map_err(|reason| InvalidSetting::UrlInFile { setting, path: path.to_owned(), reason })
 }
 
 /// What is logged, and how.
@@ -233,10 +246,10 @@ impl Serve {
 pub enum InvalidSetting {
     #[error("DATABASE_URL: {0}")]
     DatabaseUrl(InvalidDatabaseUrl),
-    #[error("DATABASE_URL_FILE: cannot read {path}: {source}")]
-    DatabaseUrlFile { path: PathBuf, source: std::io::Error },
-    #[error("DATABASE_URL_FILE: in {path}: {reason}")]
-    DatabaseUrlInFile { path: PathBuf, reason: InvalidDatabaseUrl },
+    #[error("{setting}: cannot read {path}: {source}")]
+    UrlFile { setting: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{setting}: in {path}: {reason}")]
+    UrlInFile { setting: &'static str, path: PathBuf, reason: InvalidDatabaseUrl },
     #[error("DATABASE_READ_URL: {0}")]
     DatabaseReadUrl(InvalidDatabaseUrl),
     #[error(

@@ -137,6 +137,7 @@ async fn the_help_teaches_every_setting(home: Home) {
         "--database-url",
         "DATABASE_URL",
         "DATABASE_URL_FILE",
+        "DATABASE_READ_URL_FILE",
         "DATABASE_CONNECTIONS",
         "ACCOUNT_PREFIX",
         "ACCOUNT_WIDTH",

@@ -103,8 +103,11 @@ async fn a_server_that_does_not_follow_is_not_read(home: Home) {
     home.run_well(&["migrate"]);
     let cluster = Cluster::start(&[]);
     let token = home.token(&["--name", "replica"]);
-    for (number, url) in (1..).zip([stranger.url(), cluster.url()]) {
-        let variables = [("DATABASE_READ_URL", &*url)];
+    let file = home.folder().join("replica").to_str().expect("a path").to_owned();
+    std::fs::write(&file, format!("{}\n", cluster.url())).expect("a file");
+    let settings = [("DATABASE_READ_URL", stranger.url()), ("DATABASE_READ_URL_FILE", file)];
+    for (number, (setting, value)) in (1..).zip(&settings) {
+        let variables = [(*setting, value.as_str())];
         let mut check = home.command();
         let checked = run(check.args(["check", "--bind", "127.0.0.1:0"]).envs(variables));
         assert_eq!(checked.code, 0, "{checked:?}");
@@ -123,4 +126,6 @@ async fn a_replica_takes_postgresql(home: Home) {
     let ran = home.run(&["--database-read-url", "mysql://me:secret@h/db", "token", "list"]);
     assert!(ran.stderr.contains("DATABASE_READ_URL: a database URL begins with"), "{ran:?}");
     assert!(!ran.stderr.contains("secret"));
+    let ran = home.run(&["--database-read-url-file", "/nowhere/replica", "token", "list"]);
+    assert!(ran.stderr.contains("DATABASE_READ_URL_FILE: cannot read /nowhere/replica"), "{ran:?}");
 }
