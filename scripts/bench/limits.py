@@ -22,8 +22,9 @@ class RawSqlite:
                         "-lpthread", "-ldl", "-lm"], check=True)
         self.command = [RAW, file, source, str(rows), str(SECONDS)]
 
-    def rate(self):
-        run = subprocess.run(self.command, check=True, capture_output=True, text=True)
+    def rate(self, group):
+        """Customers a second, so many in each transaction."""
+        run = subprocess.run([*self.command, str(group)], check=True, capture_output=True, text=True)
         return float(run.stdout)
 
 

@@ -1,17 +1,17 @@
 /* The limit that creates on SQLite are held against: the statements of a create, on the SQLite that
- * the service is built with, from one thread, in groups of 64, synchronous=FULL. There is no savepoint
- * around each: that is what it costs to answer every request by itself.
+ * the service is built with, from one thread, in groups, synchronous=FULL. There is no savepoint around
+ * each: that is what it costs to answer every request by itself.
  *
  * Arguments: a database to insert into; one that the service has written to, and the id behind which
- * stand customers that it has created, which are inserted again and again; seconds. Prints customers
- * a second. */
+ * stand customers that it has created, which are inserted again and again; seconds; how many make a
+ * group, up to 64. Prints customers a second. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { GROUP = 64, SAMPLES = 1000, COLUMNS = 40, TABLES = 4 };
+enum { LARGEST_GROUP = 64, SAMPLES = 1000, COLUMNS = 40, TABLES = 4 };
 
 /* What becomes of a column. */
 enum kind { SAME, NOTHING, ID, ACCOUNT, KEY };
@@ -116,11 +116,12 @@ static void insert(struct table *table, sqlite3 *db, sqlite3_int64 owner, sqlite
 
 int main(int argc, char **argv) {
     sqlite3 *db, *source;
-    if (argc != 5) return 2;
+    int group = argc == 6 ? atoi(argv[5]) : 0;
+    if (group < 1 || group > LARGEST_GROUP) return 2;
     check(NULL, sqlite3_open(argv[1], &db) == SQLITE_OK);
     check(NULL, sqlite3_open(argv[2], &source) == SQLITE_OK);
     check(db, sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                               "PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;"
+                               "PRAGMA foreign_keys = ON; PRAGMA cache_size = -24576;"
                                "PRAGMA wal_autocheckpoint = 8000;",
                            NULL, NULL, NULL) == SQLITE_OK);
     sqlite3_int64 behind = atoll(argv[3]);
@@ -145,14 +146,14 @@ int main(int argc, char **argv) {
         "INSERT INTO customer_search (rowid, searched_text)"
         " SELECT value ->> 0, value ->> 1 FROM json_each(?1)");
     sqlite3_stmt *count = prepare(db, "UPDATE customer_totals SET live = live + ?1");
-    static char searched[GROUP * 2048];
+    static char searched[LARGEST_GROUP * 2048];
     double start = now(), end = start + atof(argv[4]);
     long made = 0;
     int sample = 0;
     while (now() < end) {
         int length = 0;
         run(db, begin);
-        for (int i = 0; i < GROUP; i++, made++, sample++) {
+        for (int i = 0; i < group; i++, made++, sample++) {
             if (sample == customers->rows) {
                 sample = 0;
                 for (int t = 0; t < TABLES; t++) tables[t].next = 0;
@@ -168,7 +169,7 @@ int main(int argc, char **argv) {
         snprintf(searched + length, sizeof searched - length, "]");
         sqlite3_bind_text(search, 1, searched, -1, SQLITE_STATIC);
         run(db, search);
-        sqlite3_bind_int(count, 1, GROUP);
+        sqlite3_bind_int(count, 1, group);
         run(db, count);
         run(db, commit);
     }

@@ -46,10 +46,12 @@ def sqlite_reads(table, services):
         for kind in ["id", "account", "page"]:
             table.median(f"{kind}: rate at {small:,} / rate at {large:,}",
                          ratios(rates(loads[kind, small]), rates(loads[kind, large])), "×", at_most=1.3)
-    gets, pages = (median_rate(loads[kind, large]) for kind in ("id", "page"))
     fixed_rate = median_rate(loads["fixed"])
-    beside_alternative(table, "GET by id", "gets", gets, fixed_rate, 2)
-    beside_alternative(table, "Pages of 20", "pages", pages, fixed_rate, 2)
+    for rows in services:
+        gets, pages = (median_rate(loads[kind, rows]) for kind in ("id", "page"))
+        beside_alternative(table, f"{rows:,}: GET by id", "gets", gets, fixed_rate, 2)
+        beside_alternative(table, f"{rows:,}: pages of 20", "pages", pages, fixed_rate, 2)
+    gets, pages = (median_rate(loads[kind, large]) for kind in ("id", "page"))
     half_of_peak(table, services[large], "GET by id", BY_ID, gets)
     half_of_peak(table, services[large], "Page of 20", PAGE, pages)
     customer.stop()

@@ -21,11 +21,14 @@ def sqlite_writes(table, database, service, fixed_rate, raw_file):
     loads = in_turns({
         "many": lambda: service.load(lines, 64),
         "one": lambda: service.load(lines, 1),
-        "raw": raw.rate,
+        "raw": lambda: raw.rate(64),
+        "raw one": lambda: raw.rate(1),
     })
     many = rates(loads["many"])
     table.median(f"Creates, 64 connections / 1 connection ({median_rate(loads['many']):,.0f}/s)",
                  ratios(many, rates(loads["one"])), "×", at_least=4)
+    table.median("The same of raw SQLite: groups of 64 / one by one",
+                 ratios(loads["raw"], loads["raw one"]), "×")
     table.median("Creates, 64 connections / raw SQLite, the same statements in groups of 64",
                  ratios(many, loads["raw"]), at_least=0.5)
     beside_alternative(table, "Creates", "creates", median_rate(loads["many"]), fixed_rate, 4)
