@@ -33,7 +33,15 @@ pub(crate) fn hits(
 ) -> QueryResult<Hits> {
     let search =
         Search { dialect: conn.dialect(), term, trashed, has_index: conn.has_search_index() };
-    let in_text = conn.number(search.count_in_text())? as usize;
+    // With an index of all that is searched, to count is to find: they are not looked for twice.
+    let found = match search.is_everywhere() {
+        true => Some(conn.numbers(search.in_text(MAX_HITS))?),
+        false => None,
+    };
+    let in_text = match &found {
+        Some(ids) => ids.len(),
+        None => conn.number(search.count_at_beginnings())? as usize,
+    };
     let by_number = match search.by_number_only() {
         Some(query) => conn.numbers(query)?,
         None => Vec::new(),
@@ -54,7 +62,10 @@ pub(crate) fn hits(
         }
     }
     if ids.len() < need {
-        let mut rest = conn.numbers(search.in_text(need + ids.len()))?;
+        let mut rest = match found {
+            Some(found) => found,
+            None => conn.numbers(search.in_text(need + ids.len()))?,
+        };
         rest.extend(by_number);
         rest.sort_unstable();
         add(&mut ids, rest);
@@ -107,12 +118,9 @@ impl Search<'_> {
             .append(limit_by(self.column("id", is_many), take))
     }
 
-    /// How many have all words in what is searched.
-    fn count_in_text(&self) -> Sql {
-        let found = match self.is_everywhere() {
-            true => self.everywhere().push(" LIMIT ").bind(MAX_HITS as i64),
-            false => self.at_beginnings("", MAX_HITS),
-        };
+    /// How many have all words at beginnings, as far as it matters.
+    fn count_at_beginnings(&self) -> Sql {
+        let found = self.at_beginnings("", MAX_HITS);
         Sql::new("SELECT count(*) FROM (").append(found).push(") AS counted").unique()
     }
 
