@@ -30,6 +30,9 @@ use crate::slashes;
 /// answers those itself.
 const MAX_URL: usize = 64_000;
 
+/// The target of the line that each request has in the log.
+pub const REQUEST_LOG: &str = "request";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the envelope needs, as the requests of one worker share it: what all threads counted the
@@ -117,7 +120,7 @@ pub(crate) async fn envelope(
         took,
     });
     log::info!(
-        target: "request",
+        target: REQUEST_LOG,
         method = method.as_str(),
         route = route.as_deref().unwrap_or("-"),
         status = status.as_u16(),

@@ -39,11 +39,12 @@ use customers_domain::user::UserRepository;
 pub use auth::MintedToken;
 pub use client_address::{InvalidTrustedProxies, TrustedProxies};
 pub use cors::{CorsOrigins, InvalidCorsOrigin};
+pub use envelope::REQUEST_LOG;
 pub use observer::{Answered, Observer};
 pub use openapi::{client_document, document};
 pub use origin::{InvalidPublicUrl, PublicUrl};
 pub use password::hash as hash_password;
-pub use routes::app;
+pub use routes::{app, is_administrative};
 
 use customers::answer::Representation;
 

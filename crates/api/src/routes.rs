@@ -51,6 +51,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .map(|config| config.service(docs::page).service(docs::asset));
 }
 
+/// Whether a route is about logins, tokens or administration: the log keeps room for its lines.
+pub fn is_administrative(route: &str) -> bool {
+    matches!(route, "/api/login" | "/api/logout")
+}
+
 /// The application that serves the API, the same in production and in tests.
 pub fn app(
     api: &Api,

@@ -132,6 +132,16 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// How long the command serves on after it was asked to end, if it serves and is told how long.
+    pub fn drain(&self) -> Option<Duration> {
+        match self {
+            Self::Serve(settings) => settings.drain,
+            _ => None,
+        }
+    }
+}
+
 #[derive(Args)]
 pub struct ExportTo {
     /// The file; `-` is stdout. [default: stdout]

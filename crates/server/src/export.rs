@@ -24,7 +24,7 @@ use crate::config::Database;
 use crate::erase::unknown;
 use crate::signals::StopSignals;
 use crate::token::show;
-use crate::{Failure, same_file};
+use crate::{Failure, logging, same_file};
 use progress::Progress;
 use sheet::{Sheet, SheetError};
 use target::Target;
@@ -90,7 +90,7 @@ pub async fn run(database: &Database, to: ExportTo) -> Result<(), Failure> {
                 () = signals.next() => {
                     // An error means that it has its name, or is gone.
                     let _ = unfinished.get().map(fs::remove_file::<&PathBuf>);
-                    std::process::exit(1)
+                    logging::exit_at_once()
                 }
             }
         }

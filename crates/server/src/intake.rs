@@ -23,7 +23,7 @@ use crate::cli::Intake;
 use crate::config::Database;
 use crate::printable::printable;
 use crate::signals::StopSignals;
-use crate::{Failure, same_file};
+use crate::{Failure, logging, same_file};
 use columns::{Columns, Fault};
 use headings::Headings;
 use progress::Progress;
@@ -106,7 +106,7 @@ pub async fn run(
             tokio::select! {
                 taken = taken => taken.map_err(Failure::other)?,
                 // What is not finished is undone or mended by whoever opens the database next.
-                () = stop_signals.next() => std::process::exit(1),
+                () = stop_signals.next() => logging::exit_at_once(),
             }
         }
     }

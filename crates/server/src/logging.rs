@@ -1,28 +1,172 @@
 //! The log: one line per event on stderr, as text or as JSON.
+//!
+//! A thread of its own writes the lines, so that a log that nothing reads holds up neither a request nor
+//! the end of the process.
 
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::Cell;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+use std::time::Duration;
 
+use env_logger::Target;
 use env_logger::fmt::Formatter;
-use log::Record;
 use log::kv::{Error, Key, Value, VisitSource};
+use log::{Level, Log, Metadata, Record};
 use serde_json::{Map, json};
 
 use crate::config::{LogFormat, Logging};
+use queue::Queue;
 
 /// Most lines are no longer than so many bytes.
 const LINE: usize = 256;
 
+/// The longest that the end of the process waits for the log to be read.
+const FLUSHED_FOR: Duration = Duration::from_secs(5);
+
+/// The longest that it waits where a second signal asks for the end at once.
+const FLUSHED_AT_ONCE_FOR: Duration = Duration::from_millis(500);
+
+/// The target of the lines about the log itself.
+const TARGET: &str = "log";
+
+/// The lines of the process. The logger, the panic hook and the metrics have no other way to share them.
+static QUEUE: Queue = Queue::new();
+
 /// Starts logging. Only the first call of a process counts.
-pub fn start(settings: &Logging) {
+pub fn start(settings: &Logging) -> io::Result<()> {
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(&settings.rust_log);
     match settings.log_format {
         LogFormat::Text => builder.format(text),
         LogFormat::Json => builder.format(json),
     };
-    // A second logger can only be one that a test has started.
-    let _ = builder.try_init();
+    builder.target(Target::Pipe(Box::new(Lines)));
+    let logger = builder.build();
+    log::set_max_level(logger.filter());
+    if log::set_boxed_logger(Box::new(Queued(logger))).is_ok() {
+        QUEUE.expect_writer();
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || QUEUE.write_to(stderr, report_dropped))?;
+        std::panic::set_hook(Box::new(log_panic));
+    }
+    Ok(())
+}
+
+/// Waits until the log is written, as long as a server may take to end: until `drain` is over, if
+/// there is one, and never for more than 5 seconds.
+pub fn finish(drain: Option<Duration>) {
+    let drain = drain.filter(|drain| !drain.is_zero());
+    QUEUE.flush(drain.unwrap_or(FLUSHED_FOR).min(FLUSHED_FOR));
+}
+
+/// Ends the process without waiting for what it does.
+pub fn exit_at_once() -> ! {
+    QUEUE.flush(FLUSHED_AT_ONCE_FOR);
+    std::process::exit(1);
+}
+
+/// Prints why the process ends behind the lines of the log.
+pub fn print_last(text: &str) {
+    if QUEUE.has_writer() {
+        QUEUE.push(text.as_bytes(), true);
+    } else {
+        eprint!("{text}");
+    }
+}
+
+/// How many lines were dropped because the log was not read.
+pub fn dropped() -> u64 {
+    QUEUE.dropped()
+}
+
+fn report_dropped(dropped: u64) {
+    log::error!(target: TARGET, dropped; "lines were dropped because the log was not read");
+}
+
+/// Logs a panic. The standard library would write it to stderr itself, and wait for that.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    const TARGET: &str = "panic";
+    if !log::log_enabled!(target: TARGET, Level::Error) {
+        QUEUE.push(format!("{panic}\n").as_bytes(), false);
+        return;
+    }
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let payload = panic.payload();
+    let message = payload.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("of unknown cause");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        log::error!(target: TARGET, thread, location, backtrace:%; "panic: {message}");
+    } else {
+        log::error!(target: TARGET, thread, location; "panic: {message}");
+    }
+    if thread == "main" {
+        // It ends the process.
+        QUEUE.flush(FLUSHED_FOR);
+    }
+}
+
+/// Formats and filters what is logged, for the queue.
+struct Queued(env_logger::Logger);
+
+thread_local! {
+    /// Whether the line that this thread is about to log may take the reserve.
+    static IS_IMPORTANT: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Log for Queued {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        // An error means that the thread ends.
+        let _ = IS_IMPORTANT.try_with(|it| it.set(is_important(record)));
+        self.0.log(record);
+    }
+
+    fn flush(&self) {
+        QUEUE.flush(FLUSHED_FOR);
+    }
+}
+
+/// Whether a flood of other lines must not hide the line: it is about logins, tokens, administration, the
+/// start and the end of the process, or the log itself.
+fn is_important(record: &Record<'_>) -> bool {
+    if record.target() != customers_api::REQUEST_LOG {
+        // The modules of this crate say little, and nothing for each request.
+        let module = record.target().strip_prefix(env!("CARGO_CRATE_NAME"));
+        return record.target() == TARGET
+            || module.is_some_and(|module| module.is_empty() || module.starts_with("::"));
+    }
+    let route = record.key_values().get(Key::from_str("route"));
+    let route = route.as_ref().and_then(Value::to_borrowed_str);
+    route.is_some_and(customers_api::is_administrative)
+}
+
+/// What `env_logger` writes each line to, whole.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        QUEUE.push(line, IS_IMPORTANT.try_with(Cell::get).unwrap_or_default());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `time LEVEL message key=value …`, where what is not a plain word is quoted: nothing that is

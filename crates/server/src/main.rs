@@ -94,21 +94,28 @@ impl Failure {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
+    let mut drain = None;
     let ran = match config::read_dotenv() {
-        Ok(()) => run(Cli::of_process()).await,
+        Ok(()) => {
+            let cli = Cli::of_process();
+            drain = cli.command.drain();
+            run(cli).await
+        }
         Err(error) => Err(error.into()),
     };
-    match ran {
+    let code = match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            logging::print_last(&format!("error: {failure}\n"));
             failure.exit_code()
         }
-    }
+    };
+    logging::finish(drain);
+    code
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    logging::start(&cli.logging);
+    logging::start(&cli.logging).map_err(Failure::other)?;
     signals::survive_file_limit()?;
     match cli.command {
         Command::Serve(settings) => serve::serve(&cli.database, settings).await,

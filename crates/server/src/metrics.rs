@@ -8,11 +8,11 @@ use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, guard, web};
 use customers_api::{Answered, Observer};
 use customers_storage::{Instrumented, PoolStatistics, WriterStatistics};
-use prometheus::proto::{Bucket, Gauge, Histogram, LabelPair, Metric};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, Registry, TextEncoder};
 
-use crate::Failure;
+use crate::{Failure, logging};
 
 /// In seconds: a read takes a hundred microseconds, a write some milliseconds, and nothing more than
 /// half a minute.
@@ -70,6 +70,11 @@ impl Metrics {
     fn page(&self) -> Result<String, prometheus::Error> {
         let mut families = self.registry.gather();
         families.push(self.build_info());
+        families.push(counter(
+            "customers_log_lines_dropped_total",
+            "Lines of the log that were dropped because it was not read.",
+            logging::dropped() as f64,
+        ));
         let statistics = self.instrumented.statistics();
         families.extend(pools(&statistics.pools));
         if let Some(statistics) = &statistics.writer {
@@ -176,6 +181,16 @@ fn gauge(labels: &[(&str, &str)], value: f64) -> Metric {
     metric.set_label(labels.iter().map(label).collect());
     metric.set_gauge(gauge);
     metric
+}
+
+fn counter(name: &str, help: &str, value: f64) -> MetricFamily {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_counter(counter);
+    let mut family = family(name, help, vec![metric]);
+    family.set_field_type(MetricType::COUNTER);
+    family
 }
 
 fn family(name: &str, help: &str, metrics: Vec<Metric>) -> MetricFamily {

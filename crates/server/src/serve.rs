@@ -16,7 +16,7 @@ use crate::config::{Database, Serve};
 use crate::metrics::{self, Metrics};
 use crate::signals::{ReloadSignal, StopSignals};
 use crate::tls::Pair;
-use crate::{Failure, connections, open, sweeping, token};
+use crate::{Failure, connections, logging, open, sweeping, token};
 
 /// A head that takes longer to arrive is answered with 408.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,7 +115,7 @@ async fn stop_on_signal(
         () = stop.next() => {
             log::warn!("stopping at once");
             // The framework would see the first stop through before it heard of another.
-            std::process::exit(1);
+            logging::exit_at_once();
         }
     }
 }

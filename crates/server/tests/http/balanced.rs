@@ -66,7 +66,7 @@ async fn what_one_server_does_is_right_at_the_other(home: Home) {
     let made = twins.iter().filter(|twin| twin.header("idempotent-replayed").is_none());
     assert_eq!(made.count(), 1);
     for program in &servers.programs {
-        assert!(program.log().iter().any(|line| line.contains("/api/v1/customers ")));
+        program.wait_for_log(|line| line.contains("/api/v1/customers "));
     }
 
     // Totals are exact at both, and what is changed or deleted at one is so at the other.

@@ -2,12 +2,19 @@
 
 use serde_json::Value;
 
+use crate::metrics::{page, with_metrics};
 use crate::support::{Home, Program, TestServer};
 
 cases! {
     both: [
         every_request_has_one_line_and_no_secret_in_it,
         the_log_can_be_json,
+    ]
+    sqlite: [
+        a_log_that_is_not_read_stops_nothing,
+        a_log_that_is_not_read_does_not_keep_the_process_from_its_end,
+        every_line_is_written_before_the_process_ends,
+        a_failed_command_says_why_behind_its_log,
     ]
 }
 
@@ -55,7 +62,9 @@ async fn every_request_has_one_line_and_no_secret_in_it(server: TestServer) {
     post().header("authorization", wrong).await.expect(401);
     post().header("authorization", "Basic SECRET12").await.expect(401);
 
-    // What cannot be had at first sight either: the line is there before the answer is.
+    // Lines come in the order of the answers.
+    server.call("GET", "/health/live").header("x-request-id", "the-last").await.expect(200);
+    server.program.wait_for_log(|line| line.ends_with("request_id=the-last"));
     let log = server.program.log().join("\n");
     assert!(!log.contains("SECRET") && !log.contains("cus_"), "{log}");
     let url = server.home.database.url();
@@ -85,4 +94,82 @@ async fn the_log_can_be_json(home: Home) {
     for line in Program::log(&server.program) {
         assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
     }
+}
+
+/// Asks so many times whether the process lives, a hundred times at once, and counts the answers.
+fn ask(server: &TestServer, times: usize) {
+    const AT_ONCE: usize = 100;
+    let request =
+        format!("GET /health/live HTTP/1.1\r\nHost: x\r\nX-Request-Id: {}\r\n\r\n", "x".repeat(64));
+    let mut socket = server.socket();
+    for _ in 0..times / AT_ONCE {
+        socket.send(request.repeat(AT_ONCE));
+        for _ in 0..AT_ONCE {
+            let answer = socket.read_to("\r\n\r\n{\"status\":\"ok\"}");
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+}
+
+/// More lines than the pipe and the memory for lines take.
+const FLOOD: usize = 8_000;
+
+/// A server whose log is not read, and has no room left.
+async fn flooded(home: Home) -> TestServer {
+    let server = with_metrics(home, &[("LOG_FORMAT", "json")]);
+    // With the first answer the client looks at the OpenAPI document.
+    server.get("/health/live").await.expect(200);
+    server.program.pause_log();
+    ask(&server, FLOOD);
+    server
+}
+
+async fn a_log_that_is_not_read_stops_nothing(home: Home) {
+    let server = flooded(home).await;
+    server.create(&serde_json::json!({ "name": "A" })).await;
+    let dropped = page(&server).await["customers_log_lines_dropped_total"];
+    assert!((1.0..FLOOD as f64).contains(&dropped), "{dropped}");
+    // A line about a login finds room.
+    let login = server.post("/api/login?email=a@example.com&password=b").anonymous();
+    login.header("x-request-id", "a-login").await.expect(401);
+    assert_eq!(page(&server).await["customers_log_lines_dropped_total"], dropped);
+
+    server.program.resume_log();
+    let line = server.program.wait_for_log(|line| line.contains("lines were dropped"));
+    let event: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(event["dropped"].as_f64(), Some(dropped), "{event}");
+    let log = server.program.log();
+    assert_eq!(log.iter().filter(|line| line.contains("a-login")).count(), 1);
+    // All other lines are whole, and there.
+    let is_asked = |line: &&String| {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        event["route"] == "/health/live"
+    };
+    let asked = log.iter().filter(is_asked).count();
+    // One was asked before the flood, and the create is one of the dropped.
+    assert_eq!(asked as f64 + dropped, FLOOD as f64 + 2.0);
+}
+
+async fn a_log_that_is_not_read_does_not_keep_the_process_from_its_end(home: Home) {
+    let mut server = flooded(home).await;
+    server.program.signal("TERM");
+    assert!(server.program.wait_without_its_output().success());
+}
+
+async fn every_line_is_written_before_the_process_ends(mut server: TestServer) {
+    const LINES: usize = 3000;
+    ask(&server, LINES);
+    server.program.signal("TERM");
+    assert!(server.program.wait().success());
+    let log = server.program.log();
+    assert_eq!(log.iter().filter(|line| line.contains("/health/live")).count(), LINES);
+    assert!(log.last().is_some_and(|line| line.contains("stopped")), "{:?}", log.last());
+}
+
+async fn a_failed_command_says_why_behind_its_log(home: Home) {
+    let ran = home.run(&["token", "revoke", "nothing"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let lines: Vec<_> = ran.stderr.lines().collect();
+    assert!(lines[0].contains("database migrated"), "{lines:?}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("error: there is no token")));
 }

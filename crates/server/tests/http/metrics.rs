@@ -15,17 +15,17 @@ cases! {
     ]
 }
 
-fn with_metrics(home: Home) -> TestServer {
-    TestServer::start(home, &[("METRICS_BIND", "127.0.0.1:0")])
+pub fn with_metrics(home: Home, variables: &[(&str, &str)]) -> TestServer {
+    TestServer::start(home, &[&[("METRICS_BIND", "127.0.0.1:0")], variables].concat())
 }
 
 fn address(program: &Program) -> SocketAddr {
     let line = program.wait_for_log(|line| line.contains("metrics"));
-    line.split(['=', ' ']).find_map(|word| word.parse().ok()).expect("an address")
+    line.split(['=', ' ', '"']).find_map(|word| word.parse().ok()).expect("an address")
 }
 
 /// The page, as names with labels and their values.
-async fn page(server: &TestServer) -> BTreeMap<String, f64> {
+pub async fn page(server: &TestServer) -> BTreeMap<String, f64> {
     let url = format!("http://{}/metrics", address(&server.program));
     let answer = server.http().get(url).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
@@ -44,7 +44,7 @@ async fn page(server: &TestServer) -> BTreeMap<String, f64> {
 }
 
 async fn requests_are_counted_by_route_and_status_and_nothing_else(home: Home) {
-    let server = with_metrics(home);
+    let server = with_metrics(home, &[]);
     for name in ["SECRET1", "SECRET2"] {
         server.create(&json!({ "name": name })).await;
     }
@@ -80,7 +80,7 @@ fn url(server: &TestServer, path: &str) -> String {
 }
 
 async fn the_store_tells_what_it_does(home: Home) {
-    let server = with_metrics(home);
+    let server = with_metrics(home, &[]);
     server.create(&json!({ "name": "A" })).await;
     server.get("/api/v1/customers/1").await.expect(200);
     let page = page(&server).await;

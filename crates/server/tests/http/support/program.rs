@@ -178,6 +178,17 @@ impl Program {
         self.stderr.wait_for(is_it)
     }
 
+    /// Stops reading the log, as a reader does that hangs.
+    pub fn pause_log(&self) {
+        self.stderr.state.lock().expect("no panic").is_paused = true;
+    }
+
+    /// Reads the log on.
+    pub fn resume_log(&self) {
+        self.stderr.state.lock().expect("no panic").is_paused = false;
+        self.stderr.resumed.notify_all();
+    }
+
     /// The most memory that it has had in use so far, in MiB (Linux's VmHWM).
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
@@ -206,14 +217,21 @@ impl Program {
         let _ = self.child.wait();
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and the end of what it prints.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
+        let status = self.wait_without_its_output();
+        self.stdout.wait_for_end();
+        self.stderr.wait_for_end();
+        status
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait_without_its_output(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
-                self.stdout.wait_for_end();
-                self.stderr.wait_for_end();
                 return status;
             }
             assert!(start.elapsed() < PATIENCE, "still running; its log: {:#?}", self.log());
@@ -235,52 +253,63 @@ impl Drop for Program {
 /// What a process has printed so far.
 #[derive(Default)]
 struct Lines {
-    state: Mutex<(Vec<String>, bool)>,
+    state: Mutex<State>,
     more: Condvar,
+    resumed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<String>,
+    has_ended: bool,
+    is_paused: bool,
 }
 
 impl Lines {
     fn of(pipe: impl Read + Send + 'static) -> Arc<Self> {
         let lines = Arc::new(Self::default());
-        let writer = lines.clone();
-        std::thread::spawn(move || {
-            let mut reader = BufReader::new(pipe);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-                writer.state.lock().expect("no panic").0.push(text);
-                writer.more.notify_all();
-                line.clear();
-            }
-            writer.state.lock().expect("no panic").1 = true;
-            writer.more.notify_all();
-        });
+        let reader = lines.clone();
+        std::thread::spawn(move || reader.read(BufReader::new(pipe)));
         lines
     }
 
+    fn read(&self, mut pipe: impl BufRead) {
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+            let mut state = self.state.lock().expect("no panic");
+            state.lines.push(text);
+            self.more.notify_all();
+            let resumed = self.resumed.wait_while(state, |state| state.is_paused);
+            drop(resumed.expect("no panic"));
+            line.clear();
+        }
+        self.state.lock().expect("no panic").has_ended = true;
+        self.more.notify_all();
+    }
+
     fn so_far(&self) -> Vec<String> {
-        self.state.lock().expect("no panic").0.clone()
+        self.state.lock().expect("no panic").lines.clone()
     }
 
     #[track_caller]
     fn wait_for(&self, is_it: impl Fn(&str) -> bool) -> String {
         let state = self.state.lock().expect("no panic");
-        let is_missing = |(lines, ended): &mut (Vec<String>, bool)| {
-            !*ended && !lines.iter().any(|line| is_it(line))
-        };
+        let is_missing =
+            |state: &mut State| !state.has_ended && !state.lines.iter().any(|line| is_it(line));
         let waited = self.more.wait_timeout_while(state, PATIENCE, is_missing);
         let (state, _) = waited.expect("no panic");
-        let found = state.0.iter().find(|line| is_it(line)).cloned();
+        let found = state.lines.iter().find(|line| is_it(line)).cloned();
         // The lock must not be held where this fails: the log is still to be shown.
-        let lines = state.0.clone();
+        let lines = state.lines.clone();
         drop(state);
         found.unwrap_or_else(|| panic!("no such line in {lines:#?}"))
     }
 
     fn wait_for_end(&self) {
         let state = self.state.lock().expect("no panic");
-        let waited = self.more.wait_timeout_while(state, PATIENCE, |(_, ended)| !*ended);
-        let has_ended = waited.expect("no panic").0.1;
+        let waited = self.more.wait_timeout_while(state, PATIENCE, |state| !state.has_ended);
+        let has_ended = waited.expect("no panic").0.has_ended;
         assert!(has_ended, "the output has not ended");
     }
 }
