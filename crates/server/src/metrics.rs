@@ -7,7 +7,7 @@ use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, guard, web};
 use customers_api::{Answered, Observer};
-use customers_storage::{Instrumented, PoolStatistics, WriterStatistics};
+use customers_storage::{Instrumented, MendedStatistics, PoolStatistics, WriterStatistics};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, Registry, TextEncoder};
@@ -73,13 +73,14 @@ impl Metrics {
         families.push(counter(
             "customers_log_lines_dropped_total",
             "Lines of the log that were dropped because it was not read.",
-            logging::dropped() as f64,
+            vec![count(&[], logging::dropped() as f64)],
         ));
         let statistics = self.instrumented.statistics();
         families.extend(pools(&statistics.pools));
         if let Some(statistics) = &statistics.writer {
             families.extend(writer(statistics));
         }
+        families.push(mended(&statistics.mended));
         TextEncoder::new().encode_to_string(&families)
     }
 
@@ -168,27 +169,44 @@ fn groups(writer: &WriterStatistics) -> MetricFamily {
     family
 }
 
+fn mended(mended: &MendedStatistics) -> MetricFamily {
+    let MendedStatistics { keys, phones, totals } = *mended;
+    let each = [("keys", keys), ("phones", phones), ("totals", totals)];
+    let each = each.map(|(what, times)| count(&[("what", what)], times as f64));
+    let help = "Rows beside a customer that a write has found missing, and put back.";
+    counter("customers_mended_total", help, each.into())
+}
+
+fn count(labels: &[(&str, &str)], value: f64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = labeled(labels);
+    metric.set_counter(counter);
+    metric
+}
+
 fn gauge(labels: &[(&str, &str)], value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = labeled(labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn labeled(labels: &[(&str, &str)]) -> Metric {
     let label = |(name, value): &(&str, &str)| {
         let mut label = LabelPair::default();
         label.set_name((*name).to_owned());
         label.set_value((*value).to_owned());
         label
     };
-    let mut gauge = Gauge::default();
-    gauge.set_value(value);
     let mut metric = Metric::default();
     metric.set_label(labels.iter().map(label).collect());
-    metric.set_gauge(gauge);
     metric
 }
 
-fn counter(name: &str, help: &str, value: f64) -> MetricFamily {
-    let mut counter = Counter::default();
-    counter.set_value(value);
-    let mut metric = Metric::default();
-    metric.set_counter(counter);
-    let mut family = family(name, help, vec![metric]);
+fn counter(name: &str, help: &str, counts: Vec<Metric>) -> MetricFamily {
+    let mut family = family(name, help, counts);
     family.set_field_type(MetricType::COUNTER);
     family
 }

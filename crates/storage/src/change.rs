@@ -109,7 +109,10 @@ pub(crate) struct Difference {
     /// Whether it has another account, by its key.
     pub has_other_account: bool,
     pub removed_phones: Vec<String>,
-    pub added_phones: Vec<String>,
+    /// All that it has. Those that it had before are there already, or are put back.
+    pub phones: Vec<String>,
+    /// How many of them it did not have before.
+    pub added_phones: usize,
     pub history: NewHistoryRow,
     /// By how many there are more live customers, and fewer deleted ones.
     pub live: i64,
@@ -125,9 +128,6 @@ impl Difference {
         write: &Write,
     ) -> diesel::QueryResult<Self> {
         let [old, new] = [before, after].map(phones);
-        let missing_in = |those: &[String], from: &[String]| -> Vec<String> {
-            from.iter().filter(|phone| !those.contains(phone)).cloned().collect()
-        };
         let row = CustomerRow::from(after);
         let history = NewHistoryRow::new(change.action(), Some(before), after, write);
         let (row, history) = match change {
@@ -142,8 +142,9 @@ impl Difference {
             has_other_keys: keys != old_keys,
             has_other_text: keys.searched_text != old_keys.searched_text,
             has_other_account: row.account_key != stored.account_key,
-            removed_phones: missing_in(&new, &old),
-            added_phones: missing_in(&old, &new),
+            added_phones: new.iter().filter(|phone| !old.contains(phone)).count(),
+            removed_phones: old.into_iter().filter(|phone| !new.contains(phone)).collect(),
+            phones: new,
             history,
             live: is_live(after) - is_live(before),
             row,

@@ -25,6 +25,17 @@ pub(crate) fn lock(conn: &mut (impl Ask + ?Sized)) -> QueryResult<()> {
     }
 }
 
+/// The same without waiting: returns whether it is locked now.
+pub(crate) fn try_lock(conn: &mut (impl Ask + ?Sized)) -> QueryResult<bool> {
+    match conn.dialect() {
+        Dialect::Sqlite => Ok(true),
+        Dialect::Postgres => {
+            let lock = "SELECT id::bigint FROM customers_migration_lock FOR UPDATE SKIP LOCKED";
+            Ok(!conn.numbers(Sql::new(lock))?.is_empty())
+        }
+    }
+}
+
 /// Whether they are set aside.
 pub(crate) fn are_set_aside(conn: &mut (impl Ask + ?Sized)) -> QueryResult<bool> {
     let exists = match conn.dialect() {

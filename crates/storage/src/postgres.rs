@@ -15,6 +15,7 @@ mod users;
 mod writes;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use customers_domain::AccountNumbering;
 use diesel::prelude::*;
@@ -22,6 +23,7 @@ use diesel::result::Error;
 use diesel::sql_types::Text;
 
 use crate::error::OpenError;
+use crate::mending::Mending;
 use crate::reading::Ask;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
@@ -38,6 +40,7 @@ pub(crate) struct PostgresStore {
     replica: Option<Replica>,
     ids: Ids,
     numbering: AccountNumbering,
+    mending: Arc<Mending>,
     has_search_index: bool,
 }
 
@@ -79,6 +82,7 @@ impl PostgresStore {
             replica,
             ids: Ids::default(),
             numbering: options.numbering,
+            mending: Arc::default(),
             has_search_index,
         })
     }
@@ -88,7 +92,7 @@ impl Instrumented for PostgresStore {
     fn statistics(&self) -> Statistics {
         let mut pools = vec![self.connections.statistics("postgres"), self.readers.statistics()];
         pools.extend(self.replica.as_ref().map(Replica::statistics));
-        Statistics { pools, writer: None }
+        Statistics { pools, writer: None, mended: self.mending.statistics() }
     }
 }
 

@@ -16,6 +16,7 @@ mod writes;
 
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use customers_domain::{AccountNumbering, RepositoryError};
@@ -25,6 +26,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, is_locked};
+use crate::mending::Mending;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 use read_lock::ReadLock;
@@ -66,6 +68,7 @@ pub(crate) struct SqliteStore {
     /// Dropped with the connections that it is held for.
     _read_lock: ReadLock,
     writer: Writer,
+    mending: Arc<Mending>,
     numbering: AccountNumbering,
 }
 
@@ -99,9 +102,12 @@ impl SqliteStore {
         let read_lock = ReadLock::hold(&file)?;
         let wal = Wal::of(&file);
         let same_file = file.clone();
-        let writer = Writer::start(conn, wal, move || connect_for_writing(&same_file));
+        let mending = Arc::new(Mending::default());
+        let writer =
+            Writer::start(conn, wal, mending.clone(), move || connect_for_writing(&same_file));
         Ok(Self {
             file,
+            mending,
             readers,
             scanners,
             _read_lock: read_lock,
@@ -126,6 +132,7 @@ impl Instrumented for SqliteStore {
         Statistics {
             pools: vec![self.readers.statistics(), self.scanners.statistics()],
             writer: Some(self.writer.statistics()),
+            mended: self.mending.statistics(),
         }
     }
 }

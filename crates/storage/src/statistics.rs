@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 
+use crate::mending::MendedStatistics;
+
 /// Whatever can tell what it is doing.
 pub trait Instrumented: Send + Sync {
     /// The figures of this moment. Takes no lock for longer than counting takes.
@@ -17,6 +19,8 @@ pub struct Statistics {
     pub pools: Vec<PoolStatistics>,
     /// The thread that does all writing, where there is one.
     pub writer: Option<WriterStatistics>,
+    /// What writes have found missing, and put back.
+    pub mended: MendedStatistics,
 }
 
 /// The figures of a pool of connections.

@@ -93,6 +93,9 @@ async fn the_store_tells_what_it_does(home: Home) {
     assert!(of_pool("connections") <= of_pool("connections_max"), "{page:#?}");
     assert!(of_pool("connections_used") <= of_pool("connections"), "{page:#?}");
     assert_eq!(of_pool("waiting"), 0.0);
+    for what in ["keys", "phones", "totals"] {
+        assert_eq!(page[&format!("customers_mended_total{{what=\"{what}\"}}")], 0.0);
+    }
     assert!(page["process_resident_memory_bytes"] > 1e6);
     assert!(page["process_open_fds"] > 1.0);
     if is_sqlite {

@@ -47,7 +47,8 @@ impl PostgresStore {
         + Send
         + 'static,
     ) -> Result<T, WriteError> {
-        let mut writing = Writing::new(write, self.ids.clone(), self.numbering.clone());
+        let mending = self.mending.clone();
+        let mut writing = Writing::new(write, self.ids.clone(), self.numbering.clone(), mending);
         self.connections.run(move |conn| work(&mut writing, conn)).await?
     }
 

@@ -4,14 +4,14 @@ use customers_domain::{Customer, Timestamp, Write};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::BigInt;
 
 use super::connections::with_time_limits;
 use super::reads::Asked;
-use super::writes::{SLOTS, modification};
+use super::writes::{SLOTS, modify};
 use crate::change::{Change, Creation, Difference};
 use crate::error::OpenError;
 use crate::import::{Changed, Load};
+use crate::mending::Mending;
 use crate::reading::Ask;
 use crate::schema::{customer_history, customer_keys, customer_phones, customers};
 use crate::sql::Sql;
@@ -101,9 +101,8 @@ impl Load for Asked<'_> {
             let change = Change::between(&before, &after);
             let mut difference = Difference::new(&change, &stored, &before, &after, write)?;
             difference.history.at = now.as_micros();
-            let modified = modification(difference, &before).typed::<BigInt>();
             // Somebody else has changed it meanwhile.
-            if modified.get_result::<i64>(self.conn)? != 1 {
+            if !modify(self.conn, difference, &before, &Mending::default())? {
                 return Err(Error::NotFound);
             }
         }

@@ -1,6 +1,7 @@
 //! The writes to PostgreSQL: each is one statement, whose parts depend on the first one's having found
 //! what it was made for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use customers_domain::{
@@ -15,10 +16,11 @@ use super::ids::Ids;
 use super::reads::Asked;
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::{Abort, unavailable};
-use crate::row::{CustomerRow, NewHistoryRow};
+use crate::mending::{self, Mended, Mending};
+use crate::row::{CustomerRow, KeysRow, NewHistoryRow};
 use crate::schema::customer_history;
 use crate::sql::{Bind, Sql, assignments};
-use crate::{erasing, queries};
+use crate::{erasing, indexes, queries};
 
 /// A request waits so long for another that is under way with the same idempotency key.
 const TWIN_PATIENCE: Duration = Duration::from_secs(3);
@@ -41,11 +43,12 @@ pub(super) struct Writing {
     /// What the last attempt would have made of the customer. It may have done so without being heard
     /// of.
     attempted: Option<Customer>,
+    mending: Arc<Mending>,
 }
 
 impl Writing {
-    pub fn new(write: Write, ids: Ids, numbering: AccountNumbering) -> Self {
-        Self { write, ids, numbering, id: None, attempted: None }
+    pub fn new(write: Write, ids: Ids, numbering: AccountNumbering, mending: Arc<Mending>) -> Self {
+        Self { write, ids, numbering, id: None, attempted: None, mending }
     }
 
     pub fn create(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Written> {
@@ -200,7 +203,7 @@ impl Writing {
         for account in queries::accounts_to_try(new, id, &self.numbering) {
             let customer = new.clone().into_customer(id, account, now);
             let creation = Creation::new(&customer, &self.write);
-            if insertion(creation, id).typed::<BigInt>().get_result::<i64>(conn)? == 1 {
+            if create(conn, creation, id, &self.mending)? {
                 return Ok(Inserted::Yes(Box::new(customer)));
             }
             // An import may have brought in a customer of an id that was drawn already.
@@ -233,9 +236,9 @@ impl Writing {
         }
         let difference = Difference::new(change, &stored, &before, &after, &self.write)?;
         self.attempted = Some(after.clone());
-        match modification(difference, &before).typed::<BigInt>().get_result::<i64>(conn) {
-            Ok(1) => Ok(Some(after)),
-            Ok(_) => Ok(None),
+        match modify(conn, difference, &before, &self.mending) {
+            Ok(true) => Ok(Some(after)),
+            Ok(false) => Ok(None),
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
                 Err(account_taken(conn, &after.customer_account))
             }
@@ -309,35 +312,96 @@ fn claim(conn: &mut PgConnection, idempotency: &Idempotency) -> Outcome<Option<W
     }
 }
 
+/// What a statement has found of its customer: the customer itself, the row of its keys, the row of its
+/// slot of the totals, all before the statement; and the phone numbers that it has inserted.
+type Found = (i64, i64, i64, i64);
+
+/// Inserts a customer and all that there is of it, and counts it. Returns whether it did: not where the
+/// account or the id is taken.
+fn create(
+    conn: &mut PgConnection,
+    creation: Creation,
+    id: CustomerId,
+    mending: &Mending,
+) -> QueryResult<bool> {
+    let statement = insertion(creation, id).typed::<(BigInt, BigInt, BigInt, BigInt)>();
+    let (made, _, totals, _): Found = statement.get_result(conn)?;
+    if made == 1 && totals == 0 {
+        correct_totals(conn, mending);
+    }
+    Ok(made == 1)
+}
+
+/// Changes a customer and all that there is of it, and counts it. Puts back what is missing of its keys,
+/// its phone numbers and the totals. Returns whether it did: not where the customer is no longer as it was.
+pub(super) fn modify(
+    conn: &mut PgConnection,
+    difference: Difference,
+    before: &Customer,
+    mending: &Mending,
+) -> QueryResult<bool> {
+    let added = difference.added_phones as i64;
+    let statement = modification(difference, before).typed::<(BigInt, BigInt, BigInt, BigInt)>();
+    let (made, keys, totals, phones): Found = statement.get_result(conn)?;
+    if made != 1 {
+        return Ok(false);
+    }
+    if keys == 0 {
+        mending.add(Mended::Keys(before.id));
+    }
+    if phones > added {
+        mending.add(Mended::Phones(before.id));
+    }
+    if totals == 0 {
+        correct_totals(conn, mending);
+    }
+    Ok(true)
+}
+
+/// Counts all customers, because a part of the count was missing. The write is done whatever comes of it.
+fn correct_totals(conn: &mut PgConnection, mending: &Mending) {
+    let corrected = conn.transaction(|conn| {
+        let conn = &mut Asked { conn, has_search_index: false };
+        let is_ours = indexes::try_lock(conn)?;
+        if is_ours {
+            mending::correct_totals(conn)?;
+        }
+        Ok::<_, Error>(is_ours)
+    });
+    match corrected {
+        Ok(true) => mending.add(Mended::Totals),
+        Ok(false) => log::warn!("the count of all customers is wrong: run customers rebuild"),
+        Err(error) => {
+            log::warn!("the count of all customers is wrong: run customers rebuild; {error}");
+        }
+    }
+}
+
 /// The columns in parentheses, and the values behind `VALUES` or `SELECT`.
 fn columns_and_values(columns: Vec<(&'static str, Bind)>) -> (Sql, Sql) {
     let (names, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
     (Sql::new("(").push(names.join(", ")).push(")"), Sql::default().list(values))
 }
 
-/// Inserts a customer and all that there is of it, and counts it: 0 where the account or the id is taken.
+/// The statement of [`create`].
 fn insertion(creation: Creation, id: CustomerId) -> Sql {
-    let Creation { row, keys, phones, history, is_live: _ } = creation;
+    let Creation { row, keys, phones, history, is_live } = creation;
     let (row_columns, row) = columns_and_values(row.binds());
-    let (key_columns, keys) = columns_and_values(keys.binds());
+    let live = i64::from(is_live);
     Sql::new("WITH made AS (INSERT INTO customers ")
         .append(row_columns)
         .push(" VALUES (")
         .append(row)
         .push(") ON CONFLICT DO NOTHING RETURNING id), ")
-        .push("keys AS (INSERT INTO customer_keys ")
-        .append(key_columns)
-        .push(" SELECT ")
-        .append(keys)
-        .push(" FROM made), ")
-        .append(phones_added(phones))
+        .append(keys_put(keys, true))
+        .append(phones_put(phones))
         .append(history_added(history))
-        .append(counted(id.get(), 1, 0))
-        .push(" SELECT count(*) FROM made")
+        .append(counted(id.get(), live, 1 - live))
+        .append(found(id.get()))
 }
 
-/// Changes a customer and all that there is of it, and counts it: 0 where it is no longer as it was.
-pub(super) fn modification(difference: Difference, before: &Customer) -> Sql {
+/// The statement of [`modify`].
+fn modification(difference: Difference, before: &Customer) -> Sql {
     let id = before.id.get();
     let live = difference.live;
     let removed = difference.removed_phones;
@@ -347,12 +411,8 @@ pub(super) fn modification(difference: Difference, before: &Customer) -> Sql {
         .bind(id)
         .push(" AND updated_at = ")
         .bind(before.updated_at.as_micros())
-        .push(" RETURNING id), keys AS (UPDATE customer_keys SET ");
-    changed = match difference.has_other_keys {
-        true => changed.append(assignments(difference.keys.binds())),
-        false => changed.push("updated_at = ").bind(difference.keys.updated_at),
-    };
-    changed = changed.push(" FROM made WHERE customer_keys.id = made.id), ");
+        .push(" RETURNING id), ")
+        .append(keys_put(difference.keys, difference.has_other_keys));
     if !removed.is_empty() {
         changed = changed
             .push(
@@ -363,15 +423,33 @@ pub(super) fn modification(difference: Difference, before: &Customer) -> Sql {
             .push(")), ");
     }
     changed
-        .append(phones_added(difference.added_phones))
+        .append(phones_put(difference.phones))
         .append(history_added(difference.history))
         .append(counted(id, live, -live))
-        .push(" SELECT count(*) FROM made")
+        .append(found(id))
 }
 
-fn phones_added(phones: Vec<String>) -> Sql {
+/// Writes the keys of a customer: all of them, or the time of the last change only, unless they are
+/// missing.
+fn keys_put(keys: KeysRow, all: bool) -> Sql {
+    let keys = keys.binds();
+    let changed = keys.iter().map(|(name, _)| *name);
+    let changed = changed.filter(|name| if all { *name != "id" } else { *name == "updated_at" });
+    let changed: Vec<_> = changed.map(|name| format!("{name} = excluded.{name}")).collect();
+    let (columns, values) = columns_and_values(keys);
+    Sql::new("keys AS (INSERT INTO customer_keys ")
+        .append(columns)
+        .push(" SELECT ")
+        .append(values)
+        .push(" FROM made ON CONFLICT (id) DO UPDATE SET ")
+        .push(changed.join(", "))
+        .push("), ")
+}
+
+/// Inserts the phone numbers that are not there.
+fn phones_put(phones: Vec<String>) -> Sql {
     if phones.is_empty() {
-        return Sql::default();
+        return Sql::new("phones AS (SELECT 1 WHERE false), ");
     }
     let phones = phones.into_iter().map(|digits| Sql::new("(").bind(digits).push(")"));
     Sql::new(
@@ -379,7 +457,7 @@ fn phones_added(phones: Vec<String>) -> Sql {
          SELECT added.digits, made.id FROM made CROSS JOIN (VALUES ",
     )
     .join(phones, ", ")
-    .push(") AS added (digits)), ")
+    .push(") AS added (digits) ON CONFLICT DO NOTHING RETURNING 1), ")
 }
 
 fn history_added(history: NewHistoryRow) -> Sql {
@@ -399,15 +477,24 @@ fn history_added(history: NewHistoryRow) -> Sql {
         .push(" FROM made)")
 }
 
+fn slot(id: i64) -> i32 {
+    (id % SLOTS) as i32
+}
+
 fn counted(id: i64, live: i64, deleted: i64) -> Sql {
     if (live, deleted) == (0, 0) {
         return Sql::default();
     }
-    Sql::new(", totals AS (UPDATE customer_totals SET live = live + ")
-        .bind(live)
-        .push(", deleted = deleted + ")
-        .bind(deleted)
-        .push(" FROM made WHERE slot = ")
-        .bind((id % SLOTS) as i32)
-        .push(")")
+    let values = [Bind::from(slot(id)), live.into(), deleted.into()];
+    let values = Sql::new("SELECT ").list(values).push(" FROM made");
+    Sql::new(", totals AS (").append(mending::counted(values)).push(")")
+}
+
+/// [`Found`]. What stands in the tables is read as it was before the statement.
+fn found(id: i64) -> Sql {
+    Sql::new(" SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM customer_keys WHERE id = ")
+        .bind(id)
+        .push("), (SELECT count(*) FROM customer_totals WHERE slot = ")
+        .bind(slot(id))
+        .push("), (SELECT count(*) FROM phones)")
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use super::search_index;
+use crate::mending::{self, Mended};
 use crate::sql::Sql;
 
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(super) struct Deferred {
     /// By customer, in whose order the index takes them best.
     searched: BTreeMap<i64, Searched>,
     totals: Totals,
+    mended: Vec<Mended>,
 }
 
 /// What is searched of a customer from now on.
@@ -55,10 +57,16 @@ impl Deferred {
             if is_new { self.searched(id, text) } else { self.searched_anew(id, text) }
         }
         self.count(later.totals);
+        self.mended.extend(later.mended);
     }
 
-    /// Does it.
-    pub fn apply(self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    /// Notes what a write has mended.
+    pub fn mended(&mut self, mended: Mended) {
+        self.mended.push(mended);
+    }
+
+    /// Does it, and returns what was mended, to be told when all is committed.
+    pub fn apply(mut self, conn: &mut SqliteConnection) -> QueryResult<Vec<Mended>> {
         let (new, changed): (Vec<_>, Vec<_>) =
             self.searched.iter().partition(|(_, searched)| searched.is_new);
         fn text<'a>((id, searched): (&i64, &'a Searched)) -> (i64, &'a str) {
@@ -72,12 +80,17 @@ impl Deferred {
         }
         let Totals { live, deleted } = self.totals;
         if self.totals != Totals::default() {
-            Sql::new("UPDATE customer_totals SET live = live + ")
+            let counted = Sql::new("UPDATE customer_totals SET live = live + ")
                 .bind(live)
                 .push(", deleted = deleted + ")
                 .bind(deleted)
+                .push(" WHERE slot = 0")
                 .execute(conn)?;
+            if counted == 0 {
+                mending::correct_totals(conn)?;
+                self.mended(Mended::Totals);
+            }
         }
-        Ok(())
+        Ok(self.mended)
     }
 }

@@ -12,6 +12,7 @@ use super::{connect_for_writing, file_name};
 use crate::change::{Change, Creation, Difference};
 use crate::error::OpenError;
 use crate::import::{Changed, Load};
+use crate::mending::Mending;
 use crate::schema::customers;
 
 /// Memory for pages, in KiB: what is written is all over the indexes.
@@ -64,8 +65,10 @@ impl Load for SqliteConnection {
             let change = Change::between(&before, &after);
             let mut difference = Difference::new(&change, &stored, &before, &after, write)?;
             difference.history.at = now.as_micros();
-            writing.write_difference(after.id.get(), difference)?;
+            writing.write_difference(&after, difference)?;
         }
-        deferred.apply(self)
+        let mended = deferred.apply(self)?;
+        mended.into_iter().for_each(|mended| Mending::default().add(mended));
+        Ok(())
     }
 }

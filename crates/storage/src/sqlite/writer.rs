@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::deferred::Deferred;
 use super::wal::{self, Wal};
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
+use crate::mending::Mending;
 use crate::statistics::{Groups, WriterStatistics};
 
 /// The most writes that wait; one more is turned away.
@@ -40,6 +41,7 @@ impl Writer {
     pub fn start(
         conn: SqliteConnection,
         wal: Wal,
+        mending: Arc<Mending>,
         reconnect: impl Fn() -> Result<SqliteConnection, OpenError> + Send + 'static,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
@@ -47,7 +49,7 @@ impl Writer {
         let (counted, wal_path) = (groups.clone(), wal.path().to_owned());
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write(jobs, conn, wal, &counted, reconnect))
+            .spawn(move || write(jobs, conn, wal, &counted, &mending, reconnect))
             .expect("a thread for writing");
         Self { queue: Some(queue), thread: Some(thread), groups, wal: wal_path }
     }
@@ -161,6 +163,7 @@ fn write(
     mut conn: SqliteConnection,
     mut wal: Wal,
     groups: &Groups,
+    mending: &Mending,
     reconnect: impl Fn() -> Result<SqliteConnection, OpenError>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
@@ -168,7 +171,8 @@ fn write(
         groups.add(group.len());
         // A panic is in the log, and the jobs that were not answered are dropped, which tells those
         // who wait for them.
-        let _ = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs)));
+        let _ =
+            catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs, mending)));
         group.clear();
         if conn.is_broken() {
             match reconnect() {
@@ -190,13 +194,14 @@ fn commit(
     conn: &mut SqliteConnection,
     group: &mut Vec<Box<dyn Job>>,
     behind: &mut mpsc::Receiver<Box<dyn Job>>,
+    mending: &Mending,
 ) {
-    match attempt(conn, group) {
+    match attempt(conn, group, mending) {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
         Err(error) if is_locked(&error) => turn_away(group, behind, &error),
         Err(_) => {
             while !group.is_empty() {
-                let alone = attempt(conn, &mut group[..1]);
+                let alone = attempt(conn, &mut group[..1], mending);
                 match alone {
                     Err(error) if is_locked(&error) => return turn_away(group, behind, &error),
                     alone => group.remove(0).answer(alone.map_err(from_sqlite)),
@@ -207,16 +212,23 @@ fn commit(
 }
 
 /// Does the jobs in one transaction.
-fn attempt(conn: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> QueryResult<()> {
+fn attempt(
+    conn: &mut SqliteConnection,
+    jobs: &mut [Box<dyn Job>],
+    mending: &Mending,
+) -> QueryResult<()> {
     let mut cause = None;
-    conn.immediate_transaction(|conn| {
-        let mut deferred = Deferred::default();
-        jobs.iter_mut()
-            .try_for_each(|job| job.attempt(conn, &mut deferred))
-            .and_then(|()| deferred.apply(conn))
-            .map_err(|error| keep(&mut cause, error))
-    })
-    .map_err(|error| cause.unwrap_or(error))
+    let mended = conn
+        .immediate_transaction(|conn| {
+            let mut deferred = Deferred::default();
+            jobs.iter_mut()
+                .try_for_each(|job| job.attempt(conn, &mut deferred))
+                .and_then(|()| deferred.apply(conn))
+                .map_err(|error| keep(&mut cause, error))
+        })
+        .map_err(|error| cause.unwrap_or(error))?;
+    mended.into_iter().for_each(|mended| mending.add(mended));
+    Ok(())
 }
 
 /// Keeps an error that undoes a transaction. diesel would rather tell why the ROLLBACK failed, as it

@@ -10,7 +10,8 @@ use diesel::sqlite::SqliteConnection;
 use super::deferred::{Deferred, Totals};
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::Abort;
-use crate::row::{CustomerRow, customer_id};
+use crate::mending::Mended;
+use crate::row::{CustomerRow, KeysRow, customer_id};
 use crate::schema::{
     customer_history, customer_keys, customer_phones, customers, idempotency_keys,
 };
@@ -173,13 +174,16 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn insert_phones(&mut self, phones: Vec<String>, id: i64) -> QueryResult<()> {
+    /// Inserts the phone numbers that are not there, and returns how many these were.
+    fn insert_phones(&mut self, phones: Vec<String>, id: i64) -> QueryResult<usize> {
+        let mut inserted = 0;
         for digits in phones {
-            diesel::insert_into(customer_phones::table)
+            inserted += diesel::insert_into(customer_phones::table)
                 .values((customer_phones::digits.eq(digits), customer_phones::customer_id.eq(id)))
+                .on_conflict_do_nothing()
                 .execute(self.conn)?;
         }
-        Ok(())
+        Ok(inserted)
     }
 
     fn change_stored(&mut self, stored: CustomerRow, change: &Change) -> Outcome<Customer> {
@@ -188,7 +192,6 @@ impl Writing<'_> {
         if after == before {
             return Ok(after);
         }
-        let id = after.id.get();
         let difference = Difference::new(change, &stored, &before, &after, self.write)?;
         if difference.has_other_account {
             let key = after.customer_account.key();
@@ -199,12 +202,17 @@ impl Writing<'_> {
                 return Err(self.account_taken(&key));
             }
         }
-        self.write_difference(id, difference)?;
+        self.write_difference(&after, difference)?;
         Ok(after)
     }
 
-    /// Writes all that is different of a customer.
-    pub fn write_difference(&mut self, id: i64, difference: Difference) -> QueryResult<()> {
+    /// Writes all that is different of a customer, which has become this one.
+    pub fn write_difference(
+        &mut self,
+        after: &Customer,
+        difference: Difference,
+    ) -> QueryResult<()> {
+        let id = after.id.get();
         Sql::new("UPDATE customers SET ")
             .append(assignments(difference.row.binds()))
             .push(" WHERE id = ")
@@ -218,14 +226,21 @@ impl Writing<'_> {
             true => keys.append(assignments(difference.keys.binds())),
             false => keys.push("updated_at = ").bind(difference.keys.updated_at),
         };
-        keys.push(" WHERE id = ").bind(id).execute(self.conn)?;
+        if keys.push(" WHERE id = ").bind(id).execute(self.conn)? == 0 {
+            let keys = KeysRow::from(after);
+            diesel::insert_into(customer_keys::table).values(&keys).execute(self.conn)?;
+            self.deferred.searched_anew(id, keys.searched_text);
+            self.deferred.mended(Mended::Keys(after.id));
+        }
         for digits in difference.removed_phones {
             let removed = customer_phones::table
                 .filter(customer_phones::digits.eq(digits))
                 .filter(customer_phones::customer_id.eq(id));
             diesel::delete(removed).execute(self.conn)?;
         }
-        self.insert_phones(difference.added_phones, id)?;
+        if self.insert_phones(difference.phones, id)? > difference.added_phones {
+            self.deferred.mended(Mended::Phones(after.id));
+        }
         diesel::insert_into(customer_history::table)
             .values(difference.history)
             .execute(self.conn)?;

@@ -36,6 +36,7 @@ macro_rules! cases {
 
 mod accounts;
 mod customers;
+mod drift;
 mod erasing;
 mod failures;
 mod listing;
