@@ -10,6 +10,7 @@ mod readers;
 mod reads;
 mod replica;
 mod search_index;
+mod sequences;
 mod tokens;
 mod users;
 mod writes;
@@ -60,6 +61,10 @@ impl PostgresStore {
         }
         // After that: while many keys are made anew, there are no indexes.
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
+        // A role may lack the right to look at a sequence, and needs it only where one is behind.
+        if let Err(error) = sequences::catch_up(&mut conn) {
+            log::debug!("the sequences of ids were not looked at: {error}");
+        }
         let connected = |error: r2d2::Error| OpenError::Connect(error.into());
         let count = Readers::of(options.connections);
         let readers = Readers::start(url, count).map_err(connected)?;

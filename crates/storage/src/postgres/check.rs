@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::replica::{self, Standing};
+use super::sequences::{self, Sequence};
 use super::{check_encoding, connect, connections, search_index};
 use crate::check::{Finding, schema};
 use crate::error::OpenError;
@@ -38,6 +39,10 @@ pub(crate) fn check(url: &str, replica: Option<&str>) -> Result<Vec<Finding>, Op
     }
     findings.push(permissions(&mut conn, pending).map_err(failed)?);
     findings.push(search(&mut conn).map_err(failed)?);
+    findings.push(durability(&mut conn).map_err(failed)?);
+    if pending == 0 {
+        findings.push(ids(&mut conn));
+    }
     findings.extend(replica.map(|url| check_replica(url, &mut conn)));
     Ok(findings)
 }
@@ -90,6 +95,58 @@ fn search(conn: &mut PgConnection) -> QueryResult<Finding> {
              EXTENSION pg_trgm",
         )
     })
+}
+
+/// Whether a commit that is answered is on the primary's disk. The settings may be those of the server, the
+/// database or the role.
+fn durability(conn: &mut PgConnection) -> QueryResult<Finding> {
+    const SETTINGS: [(&str, &str); 3] = [
+        (
+            "synchronous_commit",
+            "a crash of the server loses writes that were answered, and a list that is read from a \
+             replica may lack them; ALTER ROLE or ALTER DATABASE … SET synchronous_commit = on",
+        ),
+        ("fsync", "a crash of its machine may destroy the database; turn it on"),
+        ("full_page_writes", "a crash of its machine may destroy the database; turn it on"),
+    ];
+    let mut off = Vec::new();
+    for (setting, what_is_lost) in SETTINGS {
+        if tell(conn, &format!("current_setting('{setting}')"))? == "off" {
+            off.push(format!("{setting} is off: {what_is_lost}"));
+        }
+    }
+    Ok(match &*off {
+        [] => Finding::good("durability", "what is answered is on the disk"),
+        _ => Finding::doubtful("durability", off.join("; ")),
+    })
+}
+
+/// Whether each sequence of ids is ahead of its table.
+fn ids(conn: &mut PgConnection) -> Finding {
+    let mut behind = Vec::new();
+    for sequence in &sequences::ALL {
+        let Sequence { table, name } = sequence;
+        match sequence.last(conn).and_then(|last| Ok((last, sequence.highest(conn)?))) {
+            Ok((last, highest)) if last < highest => {
+                behind.push(format!("{name} is at {last}, and {table} at {highest}"));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                return Finding::doubtful("ids", format!("cannot look at {name}: {error}"));
+            }
+        }
+    }
+    match &*behind {
+        [] => Finding::good("ids", "are drawn from sequences that are ahead of their tables"),
+        _ => Finding::doubtful(
+            "ids",
+            format!(
+                "{}: rows were copied without their sequences, as logical replication does; start the \
+                 service after the last row has come, which sets them",
+                behind.join("; ")
+            ),
+        ),
+    }
 }
 
 /// What an expression of type text is.

@@ -13,6 +13,7 @@ use diesel::prelude::*;
 use super::PostgresStore;
 use super::readers::Key;
 use super::reads::Asked;
+use super::sequences;
 use super::writes::Writing;
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
@@ -49,7 +50,14 @@ impl PostgresStore {
     ) -> Result<T, WriteError> {
         let mending = self.mending.clone();
         let mut writing = Writing::new(write, self.ids.clone(), self.numbering.clone(), mending);
-        self.connections.run(move |conn| work(&mut writing, conn)).await?
+        let run = move |conn: &mut PgConnection| match work(&mut writing, conn) {
+            Err(Abort::Failed(error)) if sequences::is_behind(&error) => {
+                sequences::catch_up(conn)?;
+                work(&mut writing, conn)
+            }
+            done => done,
+        };
+        self.connections.run(run).await?
     }
 
     /// Runs a list or a search, on one state of the database.

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::BigInt;
 
+use super::sequences::CUSTOMERS;
 use crate::row::customer_id;
 use crate::sql::Sql;
 
@@ -42,6 +43,13 @@ impl Ids {
     /// Keeps an id that was drawn and is not used for the next customer.
     pub fn give_back(&self, id: CustomerId) {
         self.drawn().push(id.get());
+    }
+
+    /// Goes on behind the highest id that there is, where one that was drawn is another customer's.
+    pub fn go_on_behind_all(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        let highest = CUSTOMERS.highest(conn)?;
+        self.drawn().retain(|id| *id > highest);
+        CUSTOMERS.go_on_behind(conn, highest)
     }
 
     fn drawn(&self) -> MutexGuard<'_, Vec<i64>> {

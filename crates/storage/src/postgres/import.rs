@@ -7,6 +7,7 @@ use diesel::result::Error;
 
 use super::connections::with_time_limits;
 use super::reads::Asked;
+use super::sequences::CUSTOMERS;
 use super::writes::{SLOTS, modify};
 use crate::change::{Change, Creation, Difference};
 use crate::error::OpenError;
@@ -15,10 +16,6 @@ use crate::mending::Mending;
 use crate::reading::Ask;
 use crate::schema::{customer_history, customer_keys, customer_phones, customers};
 use crate::sql::Sql;
-
-/// A sequence that is so far behind is set, and else drawn from: others may draw meanwhile, and it must
-/// not be set back.
-const FAR: i64 = 10_000;
 
 /// A connection for an import.
 pub(crate) fn connect(url: &str) -> Result<PgConnection, OpenError> {
@@ -33,27 +30,9 @@ pub(crate) fn target(conn: &mut PgConnection) -> Asked<'_> {
     Asked { conn, has_search_index: false }
 }
 
-impl Asked<'_> {
-    /// Lets the ids that are drawn go on behind this one.
-    fn go_on_behind(&mut self, id: i64) -> QueryResult<()> {
-        let mut last = self.number(Sql::new(
-            "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM customers_id",
-        ))?;
-        if id > last + FAR {
-            self.number(Sql::new("SELECT setval('customers_id', ").bind(id).push(")"))?;
-            return Ok(());
-        }
-        while last < id {
-            let draw = Sql::new("SELECT max(nextval('customers_id')) FROM generate_series(1, ");
-            last = self.number(draw.bind(id - last).push(")"))?;
-        }
-        Ok(())
-    }
-}
-
 impl Load for Asked<'_> {
     fn next_ids(&mut self, count: usize, above: i64) -> QueryResult<Vec<i64>> {
-        self.go_on_behind(above)?;
+        CUSTOMERS.go_on_behind(self.conn, above)?;
         let draw = Sql::new("SELECT nextval('customers_id') FROM generate_series(1, ");
         self.numbers(draw.bind(count as i64).push(")"))
     }
@@ -66,7 +45,7 @@ impl Load for Asked<'_> {
         now: Timestamp,
     ) -> QueryResult<()> {
         if let Some(last) = created.iter().map(|customer| customer.id.get()).max() {
-            self.go_on_behind(last)?;
+            CUSTOMERS.go_on_behind(self.conn, last)?;
             let (mut rows, mut keys, mut history) = (Vec::new(), Vec::new(), Vec::new());
             let (mut phones, mut live) = (Vec::new(), 0);
             for customer in created {

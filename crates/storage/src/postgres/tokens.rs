@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use customers_domain::token::{AddTokenError, NewToken, Token, TokenDigest, TokenRepository};
 use customers_domain::{Name, RepositoryError, Timestamp};
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 
@@ -56,10 +57,22 @@ impl TokenRepository for PostgresStore {
 
     async fn revoke(&self, name: &Name) -> Result<bool, RepositoryError> {
         let name = name.clone();
+        let mut attempts = Vec::new();
         self.connections
             .query(move |conn| {
+                // Another token may have the name by now, where an attempt was done and not heard of.
+                let is_done = exists(
+                    tokens::table
+                        .filter(tokens::name.eq(name.as_str()))
+                        .filter(tokens::revoked_at.eq_any(&attempts)),
+                );
+                if !attempts.is_empty() && select(is_done).get_result(conn)? {
+                    return Ok(true);
+                }
+                let now = Timestamp::now().as_micros();
+                attempts.push(now);
                 diesel::update(queries::tokens::unrevoked_named(name.as_str()))
-                    .set(tokens::revoked_at.eq(Timestamp::now().as_micros()))
+                    .set(tokens::revoked_at.eq(now))
                     .execute(conn)
                     .map(|revoked| revoked > 0)
             })

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use customers_domain::history::Action;
 use customers_domain::{
     AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId, Idempotency,
     NewCustomer, Timestamp, Write, WriteError, Written,
@@ -31,6 +32,9 @@ pub(super) const SLOTS: i64 = 64;
 /// After so many changes of others that came between reading a customer and writing it, it is locked.
 const OPTIMISTIC_ATTEMPTS: u32 = 3;
 
+/// What keeps accounts unique.
+const UNIQUE_ACCOUNT: &str = "customers_account_key_key";
+
 type Outcome<T> = Result<T, Abort<WriteError>>;
 
 /// One write, which may have to be done again on another connection.
@@ -38,17 +42,55 @@ pub(super) struct Writing {
     pub write: Write,
     pub ids: Ids,
     pub numbering: AccountNumbering,
-    /// The id for the customer to be, once one is drawn.
+    /// The id for the customer to be, once one is drawn. It stays the same when the work is done again:
+    /// of two attempts with one id, one inserts at most.
     id: Option<CustomerId>,
-    /// What the last attempt would have made of the customer. It may have done so without being heard
-    /// of.
-    attempted: Option<Customer>,
+    /// What was sent to the server, and may be done without being heard of.
+    attempts: Vec<Attempt>,
     mending: Arc<Mending>,
+}
+
+/// A change that was sent to the server.
+struct Attempt {
+    /// The customer as the change leaves it.
+    customer: Customer,
+    /// What the history says of the change if it is done.
+    entry: NewHistoryRow,
+}
+
+impl Attempt {
+    /// To be noted before the change is sent.
+    fn of(customer: &Customer, entry: &NewHistoryRow) -> Self {
+        Self { customer: customer.clone(), entry: entry.clone() }
+    }
+
+    /// Whether the change is done.
+    ///
+    /// The time, to the microsecond, tells it from others, together with what was done by whom. A
+    /// request id alone would not: callers choose it. It is gone where the customer was erased since,
+    /// as are the values.
+    fn is_done(&self, conn: &mut PgConnection) -> QueryResult<bool> {
+        let NewHistoryRow { customer_id, at, actor, action, request_id, changes } = &self.entry;
+        let is_whole =
+            customer_history::request_id.eq(request_id).and(customer_history::changes.eq(changes));
+        let entry = customer_history::table
+            .filter(customer_history::customer_id.eq(customer_id))
+            .filter(customer_history::at.eq(at))
+            .filter(customer_history::action.eq(action))
+            .filter(customer_history::actor.eq(actor))
+            .filter(is_whole.or(customer_history::request_id.eq("")))
+            .select(customer_history::id);
+        Ok(entry.first::<i64>(conn).optional()?.is_some())
+    }
+
+    fn has_created(&self) -> bool {
+        self.entry.action == Action::Created.as_str()
+    }
 }
 
 impl Writing {
     pub fn new(write: Write, ids: Ids, numbering: AccountNumbering, mending: Arc<Mending>) -> Self {
-        Self { write, ids, numbering, id: None, attempted: None, mending }
+        Self { write, ids, numbering, id: None, attempts: Vec::new(), mending }
     }
 
     pub fn create(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Written> {
@@ -67,9 +109,6 @@ impl Writing {
         id: CustomerId,
         change: &Change,
     ) -> Outcome<Customer> {
-        if let Some(customer) = self.done_already(conn)? {
-            return Ok(customer);
-        }
         // What is kept as the answer to a key is made of the customer as it is read: whoever erases the
         // customer meanwhile has to find it, and so waits.
         let attempts = match self.write.idempotency {
@@ -98,9 +137,6 @@ impl Writing {
 
     /// And whether there was anything to erase.
     pub fn erase(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<(Customer, bool)> {
-        if let Some(customer) = self.done_already(conn)? {
-            return Ok((customer, true));
-        }
         conn.transaction(|conn| {
             let stored: CustomerRow = queries::customer(id.get())
                 .select(CustomerRow::as_select())
@@ -108,6 +144,9 @@ impl Writing {
                 .get_result(conn)
                 .optional()?
                 .ok_or(Abort::Refused(WriteError::NotFound))?;
+            if let Some((customer, _)) = self.done_before(conn)? {
+                return Ok((customer, true));
+            }
             if erasing::is_erased(&mut Asked { conn, has_search_index: false }, id)? {
                 return Ok((Customer::try_from(stored)?, false));
             }
@@ -128,31 +167,53 @@ impl Writing {
         account: &CustomerAccount,
         changes: &CustomerChanges,
     ) -> Outcome<(Customer, bool)> {
-        if let Some(customer) = self.done_already(conn)? {
-            return Ok((customer, false));
-        }
-        let change = Change::Update(changes.clone());
-        loop {
-            let stored: Option<CustomerRow> = queries::customer_of(account.key().as_str())
+        for _ in 0..OPTIMISTIC_ATTEMPTS {
+            let stored = queries::customer_of(account.key().as_str())
                 .select(CustomerRow::as_select())
                 .get_result(conn)
                 .optional()?;
-            let was_there = stored.is_some();
-            if stored.as_ref().is_some_and(CustomerRow::is_live) {
-                if let Some(customer) = self.change_stored(conn, stored, &change)? {
-                    return Ok((customer, false));
-                }
-                continue;
+            if let Some(done) = self.upsert_stored(conn, stored, account, changes)? {
+                return Ok(done);
             }
-            // A deleted customer is not there, but keeps its account.
-            check(self.write.precondition.as_ref(), None)?;
-            let new = queries::new_under(account, changes)?;
-            match self.insert(conn, &new)? {
-                Inserted::Yes(customer) => return Ok((*customer, true)),
-                Inserted::Taken(account) if was_there => return Err(account_taken(conn, &account)),
-                // Somebody else was faster.
-                Inserted::Taken(_) => {}
-            }
+        }
+        conn.transaction(|conn| {
+            let stored = queries::customer_of(account.key().as_str())
+                .select(CustomerRow::as_select())
+                .for_update()
+                .get_result(conn)
+                .optional()?;
+            let done = self.upsert_stored(conn, stored, account, changes)?;
+            done.ok_or_else(|| {
+                Abort::Refused(unavailable("others keep taking and leaving the account").into())
+            })
+        })
+    }
+
+    /// Changes the customer that was read by its account, or creates it where there is none; `None`
+    /// where somebody else was faster.
+    fn upsert_stored(
+        &mut self,
+        conn: &mut PgConnection,
+        stored: Option<CustomerRow>,
+        account: &CustomerAccount,
+        changes: &CustomerChanges,
+    ) -> Outcome<Option<(Customer, bool)>> {
+        if let Some(done) = self.done_before(conn)? {
+            return Ok(Some(done));
+        }
+        let was_there = stored.is_some();
+        if stored.as_ref().is_some_and(CustomerRow::is_live) {
+            let change = Change::Update(changes.clone());
+            let changed = self.change_stored(conn, stored, &change)?;
+            return Ok(changed.map(|customer| (customer, false)));
+        }
+        // A deleted customer is not there, but keeps its account.
+        check(self.write.precondition.as_ref(), None)?;
+        let new = queries::new_under(account, changes)?;
+        match self.insert(conn, &new)? {
+            Inserted::Yes(customer) => Ok(Some((*customer, true))),
+            Inserted::Taken(account) if was_there => Err(account_taken(conn, &account)),
+            Inserted::Taken(_) => Ok(None),
         }
     }
 
@@ -163,6 +224,11 @@ impl Writing {
         conn: &mut PgConnection,
         make: impl FnOnce(&mut Self, &mut PgConnection) -> Outcome<Customer>,
     ) -> Outcome<Written> {
+        // Its key, if it has one, is there as well, unless the customer was erased since: then nothing
+        // of the customer may be kept.
+        if let Some((customer, _)) = self.done_before(conn)? {
+            return Ok(Written::Now(Box::new(customer)));
+        }
         let Some(idempotency) = self.write.idempotency.clone() else {
             return Ok(Written::Now(Box::new(make(self, conn)?)));
         };
@@ -184,41 +250,39 @@ impl Writing {
 
     /// Inserts a customer under the account it asks for, or the first free one that is made.
     fn insert(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Inserted> {
-        let again = self.id.is_some();
-        let id = match self.id {
-            Some(id) => id,
-            None => *self.id.insert(self.ids.next(conn)?),
-        };
-        // The work is done again, with the same id, when a connection was lost. What stands in its
-        // way then may be its own first attempt, whose commit was not heard of.
-        if again
-            && let Some(row) = queries::customer(id.get())
-                .select(CustomerRow::as_select())
-                .get_result(conn)
-                .optional()?
-        {
-            return Ok(Inserted::Yes(Box::new(Customer::try_from(row)?)));
-        }
-        let now = Timestamp::now();
-        for account in queries::accounts_to_try(new, id, &self.numbering) {
-            let customer = new.clone().into_customer(id, account, now);
-            let creation = Creation::new(&customer, &self.write);
-            if create(conn, creation, id, &self.mending)? {
+        loop {
+            let id = match self.id {
+                Some(id) => id,
+                None => *self.id.insert(self.ids.next(conn)?),
+            };
+            for account in queries::accounts_to_try(new, id, &self.numbering) {
+                let customer = new.clone().into_customer(id, account, Timestamp::now());
+                let creation = Creation::new(&customer, &self.write);
+                self.attempts.push(Attempt::of(&customer, &creation.history));
+                if create(conn, creation, id, &self.mending)? {
+                    return Ok(Inserted::Yes(Box::new(customer)));
+                }
+                self.attempts.pop();
+                if queries::customer_exists(id.get()).get_result::<bool>(conn)? {
+                    break;
+                }
+                if new.customer_account.is_some() {
+                    // An earlier attempt may be on its way still.
+                    if self.attempts.is_empty() {
+                        self.ids.give_back(id);
+                        self.id = None;
+                    }
+                    return Ok(Inserted::Taken(customer.customer_account));
+                }
+            }
+            // There is always another account to try, so the id is taken: by an earlier attempt, by a
+            // customer that an import has brought, or because the sequence is behind its table.
+            if let Some((customer, _)) = self.done_before(conn)? {
                 return Ok(Inserted::Yes(Box::new(customer)));
             }
-            // An import may have brought in a customer of an id that was drawn already.
-            if queries::customer_exists(id.get()).get_result::<bool>(conn)? {
-                self.id = None;
-                break;
-            }
-            if new.customer_account.is_some() {
-                self.id = None;
-                self.ids.give_back(id);
-                return Ok(Inserted::Taken(customer.customer_account));
-            }
+            self.id = None;
+            self.ids.go_on_behind_all(conn)?;
         }
-        // There is always another account to try: the id is taken.
-        self.insert(conn, new)
     }
 
     /// Changes the customer that was read; `None` where it is another one by now.
@@ -229,36 +293,42 @@ impl Writing {
         change: &Change,
     ) -> Outcome<Option<Customer>> {
         let stored = stored.ok_or(Abort::Refused(WriteError::NotFound))?;
+        // After it was read: an attempt that shows in what was read is found.
+        if let Some((customer, _)) = self.done_before(conn)? {
+            return Ok(Some(customer));
+        }
         let (stored, before) = stored.into_both()?;
         let after = change.of(&before, &self.write)?;
         if after == before {
             return Ok(Some(after));
         }
         let difference = Difference::new(change, &stored, &before, &after, &self.write)?;
-        self.attempted = Some(after.clone());
+        self.attempts.push(Attempt::of(&after, &difference.history));
         match modify(conn, difference, &before, &self.mending) {
             Ok(true) => Ok(Some(after)),
-            Ok(false) => Ok(None),
-            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+            Ok(false) => {
+                self.attempts.pop();
+                Ok(None)
+            }
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, of))
+                if of.constraint_name() == Some(UNIQUE_ACCOUNT) =>
+            {
+                self.attempts.pop();
                 Err(account_taken(conn, &after.customer_account))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The customer as an earlier attempt has made it, if that was done and not heard of.
-    fn done_already(&mut self, conn: &mut PgConnection) -> QueryResult<Option<Customer>> {
-        let Some(attempted) = self.attempted.take() else {
-            return Ok(None);
-        };
-        let entry = customer_history::table
-            .filter(customer_history::customer_id.eq(attempted.id.get()))
-            .filter(customer_history::at.eq(attempted.updated_at.as_micros()))
-            .filter(customer_history::request_id.eq(&self.write.request_id))
-            .select(customer_history::id)
-            .first::<i64>(conn)
-            .optional()?;
-        Ok(entry.map(|_| attempted))
+    /// The customer as an earlier attempt has left it, if one was done and not heard of, and whether the
+    /// attempt has created it.
+    fn done_before(&self, conn: &mut PgConnection) -> QueryResult<Option<(Customer, bool)>> {
+        for attempt in &self.attempts {
+            if attempt.is_done(conn)? {
+                return Ok(Some((attempt.customer.clone(), attempt.has_created())));
+            }
+        }
+        Ok(None)
     }
 }
 

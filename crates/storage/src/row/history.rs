@@ -12,7 +12,7 @@ use super::{corrupt, timestamp};
 use crate::schema::customer_history;
 
 /// A row of `customer_history`, to be written.
-#[derive(Insertable)]
+#[derive(Clone, Insertable)]
 #[diesel(table_name = customer_history)]
 #[diesel(treat_none_as_default_value = false)]
 pub(crate) struct NewHistoryRow {

@@ -4,6 +4,7 @@ use customers_domain::{
     AccountKey, AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId,
     Idempotency, NewCustomer, Timestamp, Write, WriteError, Written,
 };
+use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
@@ -26,14 +27,16 @@ diesel::table! {
     }
 }
 
-/// The last id that a customer was given; 0 where there was none.
+/// The last id that a customer was given; 0 where there was none. SQLite's note of it may be behind
+/// where rows were brought by other means, such as a table that was copied without it.
 pub(super) fn last_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
-    let last = sqlite_sequence::table
+    let noted = sqlite_sequence::table
         .filter(sqlite_sequence::name.eq("customers"))
         .select(sqlite_sequence::seq)
         .get_result(conn)
         .optional()?;
-    Ok(last.unwrap_or(0))
+    let highest = customers::table.select(max(customers::id)).get_result::<Option<i64>>(conn)?;
+    Ok(noted.max(highest).unwrap_or(0))
 }
 
 /// One write, and what it leaves to be done for all of its group.

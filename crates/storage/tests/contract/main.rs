@@ -46,6 +46,7 @@ mod opening;
 mod races;
 mod reading;
 mod searching;
+mod sequences;
 mod tokens;
 mod users;
 mod write_ahead_log;

@@ -114,7 +114,8 @@ impl TestDatabase {
         on_server(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS {allowed}", self.name()));
     }
 
-    fn name(&self) -> &str {
+    /// The name of a PostgreSQL database.
+    pub fn name(&self) -> &str {
         match &self.0 {
             Kind::Postgres(name) => name,
             _ => panic!("not a database of the server of TEST_POSTGRES_URL"),
