@@ -9,7 +9,7 @@ use customers_domain::selection::{
 use customers_domain::{PhoneDigits, Value};
 
 use crate::row::text_key;
-use crate::sql::{Bind, Sql};
+use crate::sql::{Sql, Values};
 
 /// In what the databases differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +115,11 @@ fn condition(dialect: Dialect, filter: &Filter, by_index: bool) -> Sql {
     };
     match filter {
         Filter::Id(ids) if ids.is_empty() => nobody(),
-        Filter::Id(ids) => of("id").push(" IN (").list(ids.iter().map(|id| id.get())).push(")"),
-        Filter::Attribute { any_of, .. } if any_of.is_empty() => nobody(),
-        Filter::Attribute { attribute, any_of } => {
-            let values = any_of.iter().map(|value| key(value.clone()));
-            of(attribute.field).push(" IN (").list(values).push(")")
+        Filter::Id(ids) => {
+            of("id").one_of(Values::Numbers(ids.iter().map(|id| id.get()).collect()))
         }
+        Filter::Attribute { any_of, .. } if any_of.is_empty() => nobody(),
+        Filter::Attribute { attribute, any_of } => of(attribute.field).one_of(keys(any_of)),
         Filter::Name(texts) => any(texts.iter().map(|text| name_contains(dialect, text))),
         Filter::Phone(numbers) => has_any_number(numbers.iter(), of("id")),
         Filter::CreatedFrom(at) => compare("created_at", " >= ", at),
@@ -155,24 +154,36 @@ pub(crate) fn any(conditions: impl IntoIterator<Item = Sql>) -> Sql {
     }
 }
 
-/// A value as it is stored for comparing.
-fn key(value: Value<'static>) -> Bind {
-    match filter_key(value) {
-        Value::Text(text) => text_key(&text).into(),
-        Value::Integer(number) => number.into(),
-        Value::Boolean(boolean) => boolean.into(),
-        Value::Null => Bind::Text(None),
+/// The values of one attribute as they are stored for comparing. An absent one is equal to none.
+fn keys(values: &[Value<'static>]) -> Values {
+    let (mut numbers, mut texts, mut booleans) = (Vec::new(), Vec::new(), Vec::new());
+    for value in values {
+        match filter_key(value.clone()) {
+            Value::Text(text) => texts.push(text_key(&text)),
+            Value::Integer(number) => numbers.push(number.into()),
+            Value::Boolean(boolean) => booleans.push(boolean),
+            Value::Null => {}
+        }
+    }
+    match (numbers.is_empty(), booleans.is_empty()) {
+        (false, _) => Values::Numbers(numbers),
+        (_, false) => Values::Booleans(booleans),
+        _ => Values::Texts(texts),
     }
 }
 
 fn name_contains(dialect: Dialect, text: &str) -> Sql {
     let contains = dialect.contains("name", text);
-    // Too short for an index of what is searched.
-    if text.chars().filter(|c| c.is_alphanumeric()).nth(2).is_none() || text.contains('\n') {
+    if !is_indexable(text) {
         return contains;
     }
     // What is in the name is in the text that is searched.
     Sql::new("(").append(occurs(dialect, text)).push(" AND ").append(contains).push(")")
+}
+
+/// Whether the index of all that is searched can tell where text occurs.
+pub(crate) fn is_indexable(text: &str) -> bool {
+    text.chars().filter(|c| c.is_alphanumeric()).nth(2).is_some() && !text.contains('\n')
 }
 
 /// That text occurs in what is searched, by its index.
@@ -211,20 +222,19 @@ pub(crate) fn has_any_number<'a>(
     numbers: impl IntoIterator<Item = &'a PhoneDigits>,
     id: Sql,
 ) -> Sql {
-    let matching = any(numbers.into_iter().map(|number| {
-        let ends = number.reversed_ends();
-        let shorter = Sql::new("digits IN (").list(ends).push(")");
-        if !number.is_suffix() {
-            return shorter;
+    let mut ends = Vec::new();
+    let mut longer = Vec::new();
+    for number in numbers {
+        ends.extend(number.reversed_ends());
+        if number.is_suffix() {
+            // Behind the digits comes the colon.
+            let reversed = number.reversed();
+            let end = format!("{reversed}:");
+            longer.push(Sql::new("digits > ").bind(reversed).push(" AND digits < ").bind(end));
         }
-        // Behind the digits comes the colon.
-        let reversed = number.reversed();
-        shorter
-            .push(" OR digits > ")
-            .bind(reversed.as_str())
-            .push(" AND digits < ")
-            .bind(format!("{reversed}:"))
-    }));
+    }
+    let shorter = Sql::new("digits").one_of(Values::Texts(ends));
+    let matching = any([shorter].into_iter().chain(longer));
     id.push(" IN (SELECT customer_id FROM customer_phones WHERE ").append(matching).push(")")
 }
 
@@ -391,7 +401,7 @@ fn customers_of(keys: Sql, order: &Order) -> Sql {
 
 /// The customers of these ids, from `FROM` on, in no order.
 pub(crate) fn customers_with(ids: &[i64]) -> Sql {
-    Sql::new("FROM customers WHERE customers.id IN (").list(ids.iter().copied()).push(")").unique()
+    Sql::new("FROM customers WHERE customers.id").one_of(Values::Numbers(ids.to_vec()))
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use diesel::backend::Backend;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, HasSqlType, Integer, Nullable, Text};
+use diesel::sqlite::Sqlite;
 
 /// A statement, or a part of one: text and the values that are bound in it.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +26,40 @@ pub(crate) struct Sql {
 enum Piece {
     Text(Cow<'static, str>),
     Bind(Bind),
+    OneOf(List),
 }
+
+/// A list of values that is bound as one value, so that a statement takes as many of them as it is given.
+#[derive(Debug, Clone)]
+struct List {
+    values: Values,
+    /// The values as SQLite reads them, written when they are needed.
+    json: OnceLock<String>,
+}
+
+impl List {
+    fn json(&self) -> &String {
+        self.json.get_or_init(|| {
+            let json = match &self.values {
+                Values::Numbers(numbers) => serde_json::to_string(numbers),
+                Values::Texts(texts) => serde_json::to_string(texts),
+                Values::Booleans(booleans) => serde_json::to_string(booleans),
+            };
+            json.expect("a list of plain values")
+        })
+    }
+}
+
+/// Values that a column is compared with, none of which is NULL.
+#[derive(Debug, Clone)]
+pub(crate) enum Values {
+    Numbers(Vec<i64>),
+    Texts(Vec<String>),
+    Booleans(Vec<bool>),
+}
+
+/// How SQLite compares with a list.
+const IN_JSON: [&str; 2] = [" IN (SELECT value FROM json_each(", "))"];
 
 /// A value that is bound.
 #[derive(Debug, Clone)]
@@ -84,6 +120,12 @@ impl Sql {
         self
     }
 
+    /// Adds that what stands before is one of these values.
+    pub fn one_of(mut self, values: Values) -> Self {
+        self.pieces.push(Piece::OneOf(List { values, json: OnceLock::new() }));
+        self
+    }
+
     /// Adds another part.
     pub fn append(mut self, other: Self) -> Self {
         self.pieces.extend(other.pieces);
@@ -107,6 +149,46 @@ impl Sql {
         self.is_unique = true;
         self
     }
+
+    /// Whether it is one of many, and not worth keeping prepared.
+    pub fn is_unique(&self) -> bool {
+        self.is_unique
+    }
+
+    /// The text as SQLite takes it, with a `?` for each value, and the values.
+    pub fn in_sqlite(&self) -> (String, Vec<&dyn rusqlite::ToSql>) {
+        let mut text = String::new();
+        let mut values: Vec<&dyn rusqlite::ToSql> = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(piece) => text.push_str(piece),
+                Piece::Bind(bind) => {
+                    text.push('?');
+                    values.push(bind);
+                }
+                Piece::OneOf(list) => {
+                    let [before, behind] = IN_JSON;
+                    text.push_str(before);
+                    text.push('?');
+                    text.push_str(behind);
+                    values.push(list.json());
+                }
+            }
+        }
+        (text, values)
+    }
+}
+
+impl rusqlite::ToSql for Bind {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        match self {
+            Self::Integer(value) => rusqlite::ToSql::to_sql(value),
+            Self::BigInt(value) => rusqlite::ToSql::to_sql(value),
+            Self::Bool(value) => rusqlite::ToSql::to_sql(value),
+            Self::Text(value) => rusqlite::ToSql::to_sql(value),
+            Self::Binary(value) => rusqlite::ToSql::to_sql(value),
+        }
+    }
 }
 
 /// `column = value` of each but the id, which never changes, with commas between them.
@@ -116,9 +198,37 @@ pub(crate) fn assignments(columns: Vec<(&'static str, Bind)>) -> Sql {
     Sql::default().join(assignments, ", ")
 }
 
+/// A database that compares with a list.
+trait Compare: Backend {
+    fn push_one_of<'b>(list: &'b List, out: AstPass<'_, 'b, Self>) -> QueryResult<()>;
+}
+
+impl Compare for Sqlite {
+    fn push_one_of<'b>(list: &'b List, mut out: AstPass<'_, 'b, Self>) -> QueryResult<()> {
+        let [before, behind] = IN_JSON;
+        out.push_sql(before);
+        out.push_bind_param::<Text, _>(list.json())?;
+        out.push_sql(behind);
+        Ok(())
+    }
+}
+
+impl Compare for Pg {
+    fn push_one_of<'b>(list: &'b List, mut out: AstPass<'_, 'b, Self>) -> QueryResult<()> {
+        out.push_sql(" = ANY(");
+        match &list.values {
+            Values::Numbers(numbers) => out.push_bind_param::<Array<BigInt>, _>(numbers)?,
+            Values::Texts(texts) => out.push_bind_param::<Array<Text>, _>(texts)?,
+            Values::Booleans(booleans) => out.push_bind_param::<Array<Bool>, _>(booleans)?,
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
 impl<DB> QueryFragment<DB> for Sql
 where
-    DB: Backend
+    DB: Compare
         + HasSqlType<Integer>
         + HasSqlType<BigInt>
         + HasSqlType<Bool>
@@ -148,6 +258,7 @@ where
                     out.push_bind_param::<Nullable<Text>, _>(value)?;
                 }
                 Piece::Bind(Bind::Binary(value)) => out.push_bind_param::<Binary, _>(value)?,
+                Piece::OneOf(list) => DB::push_one_of(list, out.reborrow())?,
             }
         }
         Ok(())

@@ -2,10 +2,13 @@
 
 mod customers;
 mod deferred;
+mod file;
 pub(crate) mod import;
+mod lanes;
 mod read_lock;
 mod readers;
 mod reads;
+mod scanner;
 mod scrubbing;
 pub(crate) mod search_index;
 mod tokens;
@@ -22,16 +25,16 @@ use std::time::{Duration, Instant};
 use customers_domain::{AccountNumbering, RepositoryError};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, is_locked};
 use crate::mending::Mending;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
+use file::DatabaseFile;
+use lanes::Lanes;
 use read_lock::ReadLock;
 use readers::Readers;
-use reads::Scanners;
 use wal::Wal;
 use writer::Writer;
 
@@ -61,10 +64,9 @@ const CHECKPOINT_PAGES: u32 = 8_000;
 const READ_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 pub(crate) struct SqliteStore {
-    /// The path, as SQLite takes it.
-    file: String,
+    file: Arc<DatabaseFile>,
     readers: Readers,
-    scanners: Scanners,
+    lanes: Lanes,
     /// Dropped with the connections that it is held for.
     _read_lock: ReadLock,
     writer: Writer,
@@ -89,27 +91,20 @@ impl SqliteStore {
         set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT).map_err(failed)?;
         let count = reading_threads(options.connections);
         let readers = Readers::open(&file, count)?;
-        let scanning = Pool::builder()
-            .max_size(count.get())
-            // They are not opened before they are needed.
-            .min_idle(Some(0))
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(1))
-            .connection_customizer(Box::new(Scanning))
-            .build(ConnectionManager::new(&file))
-            .map_err(|error| OpenError::Connect(error.into()))?;
-        let scanners = Scanners::new(scanning);
         let read_lock = ReadLock::hold(&file)?;
         let wal = Wal::of(&file);
+        let file = DatabaseFile::of(&file).map_err(|error| OpenError::Connect(error.into()))?;
+        let file = Arc::new(file);
+        let lanes = Lanes::new(file.clone(), count);
         let same_file = file.clone();
         let mending = Arc::new(Mending::default());
-        let writer =
-            Writer::start(conn, wal, mending.clone(), move || connect_for_writing(&same_file));
+        let reconnect = move || connect_for_writing(same_file.name());
+        let writer = Writer::start(conn, wal, mending.clone(), reconnect);
         Ok(Self {
             file,
             mending,
             readers,
-            scanners,
+            lanes,
             _read_lock: read_lock,
             writer,
             numbering: options.numbering,
@@ -129,8 +124,9 @@ impl SqliteStore {
 
 impl Instrumented for SqliteStore {
     fn statistics(&self) -> Statistics {
+        let [lists, scans] = self.lanes.statistics();
         Statistics {
-            pools: vec![self.readers.statistics(), self.scanners.statistics()],
+            pools: vec![self.readers.statistics(), lists, scans],
             writer: Some(self.writer.statistics()),
             mended: self.mending.statistics(),
         }
@@ -204,25 +200,11 @@ fn connect_for_point_reads(
     file: &str,
 ) -> Result<SqliteConnection, Box<dyn std::error::Error + Send + Sync>> {
     let mut conn = SqliteConnection::establish(file)?;
-    make_read_only(&mut conn, CACHE_KIB)?;
-    Ok(conn)
-}
-
-fn make_read_only(conn: &mut SqliteConnection, cache_kib: u32) -> QueryResult<()> {
     conn.batch_execute(&format!(
-        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{cache_kib};",
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{CACHE_KIB};",
         READ_LOCK_TIMEOUT.as_millis()
-    ))
-}
-
-/// Makes the connections for lists and searches what they are.
-#[derive(Debug)]
-struct Scanning;
-
-impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Scanning {
-    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        make_read_only(conn, SCANNING_CACHE_KIB).map_err(diesel::r2d2::Error::QueryError)
-    }
+    ))?;
+    Ok(conn)
 }
 
 #[cfg(test)]

@@ -95,6 +95,27 @@ macro_rules! customer_row {
         }
 
         impl CustomerRow {
+            /// Reads a row of [`CustomerRow::select_text`].
+            ///
+            /// # Errors
+            ///
+            /// Where a column holds something else than this.
+            pub fn from_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+                let mut columns = 0..;
+                let mut next = || columns.next().unwrap_or_default();
+                // In the order of the columns, which is the order in which the fields are written.
+                Ok(Self {
+                    id: row.get(next())?,
+                    customer_account: row.get(next())?,
+                    account_key: row.get(next())?,
+                    $( $field: row.get(next())?, )+
+                    more: row.get(next())?,
+                    created_at: row.get(next())?,
+                    updated_at: row.get(next())?,
+                    deleted_at: row.get(next())?,
+                })
+            }
+
             /// The names of all columns and the values in them, in the same order.
             pub fn binds(self) -> Vec<(&'static str, Bind)> {
                 let Self {
@@ -154,7 +175,12 @@ impl CustomerRow {
     where
         Self: Selectable<DB>,
     {
-        Sql::new(SELECT).push(" ").append(from).typed()
+        Self::select_text(from).typed()
+    }
+
+    /// The text of that query, without the types of its columns.
+    pub fn select_text(from: Sql) -> Sql {
+        Sql::new(SELECT).push(" ").append(from)
     }
 
     /// The same, and beside each row how many there are, as the description counts them.

@@ -10,7 +10,8 @@ use customers_domain::{
 };
 use diesel::prelude::*;
 
-use super::reads::is_bounded;
+use super::lanes::Cost;
+use super::reads;
 use super::writes::Writing;
 use super::{SqliteStore, scrubbing};
 use crate::change::Change;
@@ -96,7 +97,7 @@ impl CustomerRepository for SqliteStore {
     async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
         let erased = self.make(write, move |writing| writing.erase(id)).await?;
         let file = self.file.clone();
-        let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(&file)).await;
+        let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(file.name())).await;
         let scrubbed = scrubbed.map_err(|panic| RepositoryError::Internal(panic.into()))?;
         scrubbed.map_err(|reason| {
             unavailable(format!(
@@ -113,13 +114,16 @@ impl CustomerRepository for SqliteStore {
         order: Order,
         page: Page,
     ) -> Result<Listing, RepositoryError> {
-        if is_bounded(&selection, &order, page.skip, page.take) {
-            return self
-                .readers
-                .read(on_snapshot(|conn| reading::list(conn, selection, &order, page)));
+        match reads::cost(&selection, &order, page.skip, page.take) {
+            Cost::Bounded => {
+                self.readers.read(on_snapshot(|conn| reading::list(conn, selection, &order, page)))
+            }
+            cost => {
+                self.lanes
+                    .read(cost, move |conn| reading::list(conn, selection, &order, page))
+                    .await
+            }
         }
-        let list = on_snapshot(move |conn| reading::list(conn, selection, &order, page));
-        self.scanners.read(list).await
     }
 
     async fn walk(
@@ -128,17 +132,20 @@ impl CustomerRepository for SqliteStore {
         order: Order,
         stretch: Stretch,
     ) -> Result<Vec<Customer>, RepositoryError> {
-        if is_bounded(&selection, &order, 0, stretch.take) {
-            return self
+        match reads::cost(&selection, &order, 0, stretch.take) {
+            Cost::Bounded => self
                 .readers
-                .read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch)));
+                .read(on_snapshot(|conn| reading::walk(conn, selection, &order, &stretch))),
+            cost => {
+                self.lanes
+                    .read(cost, move |conn| reading::walk(conn, selection, &order, &stretch))
+                    .await
+            }
         }
-        let walk = on_snapshot(move |conn| reading::walk(conn, selection, &order, &stretch));
-        self.scanners.read(walk).await
     }
 
     async fn search(&self, term: SearchTerm, page: Page) -> Result<Listing, RepositoryError> {
-        self.scanners.read(on_snapshot(move |conn| reading::search(conn, &term, page))).await
+        self.lanes.read(Cost::Unknown, move |conn| reading::search(conn, &term, page)).await
     }
 
     async fn history(
