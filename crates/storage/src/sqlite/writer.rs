@@ -90,7 +90,7 @@ impl Writer {
         E: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Queued { work, outcome: None, reply });
+        let job = Box::new(Queued { work, outcome: Outcome::Unknown, reply });
         let queue = self.queue.as_ref().expect("a queue until it is dropped");
         queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => unavailable("too many writes are waiting"),
@@ -120,8 +120,29 @@ trait Job: Send {
 
 struct Queued<F, T, E> {
     work: F,
-    outcome: Option<Result<T, E>>,
+    outcome: Outcome<T, E>,
     reply: oneshot::Sender<Result<Result<T, E>, RepositoryError>>,
+}
+
+/// What has become of a write.
+enum Outcome<T, E> {
+    Unknown,
+    Done(T),
+    Refused(E),
+    /// The work panicked. It is not done again: it may have been left half-way.
+    Panicked,
+}
+
+/// Why the savepoint of a write is rolled back.
+enum Undone<E> {
+    Aborted(Abort<E>),
+    Panicked,
+}
+
+impl<E> From<Error> for Undone<E> {
+    fn from(error: Error) -> Self {
+        Self::Aborted(error.into())
+    }
 }
 
 impl<F, T, E> Job for Queued<F, T, E>
@@ -131,29 +152,42 @@ where
     E: Send,
 {
     fn attempt(&mut self, conn: &mut SqliteConnection, deferred: &mut Deferred) -> QueryResult<()> {
+        if let Outcome::Panicked = self.outcome {
+            return Ok(());
+        }
         let mut cause = None;
         let mut own = Deferred::default();
         let done = conn.transaction(|conn| {
-            (self.work)(conn, &mut own).map_err(|abort| match abort {
-                Abort::Refused(refusal) => Abort::Refused(refusal),
-                Abort::Failed(error) => Abort::Failed(keep(&mut cause, error)),
-            })
+            // A panic undoes this write and none of its group. The panic itself is in the log.
+            let work = AssertUnwindSafe(|| (self.work)(conn, &mut own));
+            match catch_unwind(work) {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(Abort::Refused(refusal))) => Err(Undone::Aborted(Abort::Refused(refusal))),
+                Ok(Err(Abort::Failed(error))) => Err(keep(&mut cause, error).into()),
+                Err(_) => Err(Undone::Panicked),
+            }
         });
         self.outcome = match done {
             Ok(done) => {
                 deferred.add(own);
-                Some(Ok(done))
+                Outcome::Done(done)
             }
-            Err(Abort::Refused(refusal)) => Some(Err(refusal)),
-            Err(Abort::Failed(error)) => return Err(cause.unwrap_or(error)),
+            Err(Undone::Aborted(Abort::Refused(refusal))) => Outcome::Refused(refusal),
+            Err(Undone::Aborted(Abort::Failed(error))) => return Err(cause.unwrap_or(error)),
+            Err(Undone::Panicked) => Outcome::Panicked,
         };
         Ok(())
     }
 
     fn answer(self: Box<Self>, result: Result<(), RepositoryError>) {
         let Self { outcome, reply, .. } = *self;
-        let answer = result.map(|()| outcome.expect("an outcome of every attempted job"));
-        // Nobody may be waiting any more; the write is done all the same.
+        let answer = result.and_then(|()| match outcome {
+            Outcome::Done(done) => Ok(Ok(done)),
+            Outcome::Refused(refusal) => Ok(Err(refusal)),
+            Outcome::Panicked => Err(RepositoryError::Internal("the write panicked".into())),
+            Outcome::Unknown => Err(RepositoryError::Internal("the write was not tried".into())),
+        });
+        // The client may be gone. The write is done all the same.
         let _ = reply.send(answer);
     }
 }
@@ -169,8 +203,8 @@ fn write(
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
         groups.add(group.len());
-        // A panic is in the log, and the jobs that were not answered are dropped, which tells those
-        // who wait for them.
+        // Each job catches its own panics. What else panics is in the log, and the jobs that were not
+        // answered are dropped, which tells those who wait for them.
         let _ =
             catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs, mending)));
         group.clear();
@@ -187,6 +221,9 @@ fn write(
 }
 
 /// Commits the group as one transaction and answers.
+///
+/// A job that is tried again finds the database as it was before: where a transaction fails, SQLite keeps
+/// nothing of it, not even where its COMMIT fails.
 ///
 /// Where the database fails, nobody can tell which of the group is at fault (a full disk undoes the
 /// whole transaction), so each job is tried again by itself.
@@ -254,10 +291,48 @@ fn turn_away(
 
 #[cfg(test)]
 mod tests {
-    use diesel::sql_types::Text;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use diesel::connection::SimpleConnection;
+    use diesel::sql_types::{BigInt, Text};
 
     use super::super::connect_for_writing;
     use super::*;
+    use crate::error::Never;
+    use crate::sql::Sql;
+
+    #[tokio::test]
+    async fn a_write_that_panics_undoes_itself_and_no_other_of_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.db").to_str().unwrap().to_owned();
+        let mut conn = connect_for_writing(&file).unwrap();
+        conn.batch_execute("CREATE TABLE t (x)").unwrap();
+        let (reply_of, answers): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
+        let tries = Arc::new(AtomicU32::new(0));
+        let job = |(number, reply): (i64, _)| -> Box<dyn Job> {
+            let tries = tries.clone();
+            let work = move |conn: &mut SqliteConnection, _: &mut Deferred| {
+                let insert = Sql::new("INSERT INTO t VALUES (").bind(number).push(")");
+                RunQueryDsl::execute(insert, conn)?;
+                if number == 1 {
+                    tries.fetch_add(1, Ordering::Relaxed);
+                    panic!("half-way");
+                }
+                Ok::<i64, Abort<Never>>(number)
+            };
+            Box::new(Queued { work, outcome: Outcome::Unknown, reply })
+        };
+        let mut group: Vec<_> = (0..).zip(reply_of).map(job).collect();
+        let (_sender, mut behind) = mpsc::channel(1);
+        commit(&mut conn, &mut group, &mut behind);
+        let answers: Vec<_> = futures_util::future::join_all(answers).await;
+        let is_done = |at: usize| matches!(answers[at], Ok(Ok(Ok(number))) if number == at as i64);
+        assert!(is_done(0) && is_done(2), "{answers:?}");
+        assert!(matches!(answers[1], Ok(Err(RepositoryError::Internal(_)))), "{answers:?}");
+        let kept = Sql::new("SELECT x FROM t ORDER BY x").typed::<BigInt>().load::<i64>(&mut conn);
+        assert_eq!(kept.unwrap(), [0, 2]);
+        assert_eq!(tries.load(Ordering::Relaxed), 1);
+    }
 
     /// No killed process shows whether a commit has reached the disk, only a power cut does.
     #[test]
