@@ -33,6 +33,7 @@ impl FromStr for DatabaseUrl {
             match path {
                 "" => Err(InvalidDatabaseUrl::NoPath),
                 ":memory:" => Err(InvalidDatabaseUrl::Memory),
+                path if path.contains('?') => Err(InvalidDatabaseUrl::Parameters),
                 path => Ok(Self::Sqlite(path.into())),
             }
         } else if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
@@ -90,6 +91,11 @@ pub enum InvalidDatabaseUrl {
     /// `sqlite://` and nothing behind it.
     #[error("a path is missing behind sqlite://, such as sqlite://data/customers.db")]
     NoPath,
+    /// `sqlite://PATH?mode=ro`: the parameters would be taken for a part of the file's name.
+    #[error(
+        "an SQLite URL has no parameters: leave out the ? and everything behind it, or rename the file"
+    )]
+    Parameters,
     /// `sqlite://:memory:`, which would be lost with the process.
     #[error("an SQLite database in memory would lose every customer; name a file")]
     Memory,
@@ -107,6 +113,13 @@ mod tests {
         assert!(matches!(parse("postgresql://a,b/db"), Ok(DatabaseUrl::Postgres(_))));
         assert_eq!(parse("sqlite://"), Err(InvalidDatabaseUrl::NoPath));
         assert_eq!(parse("sqlite://:memory:"), Err(InvalidDatabaseUrl::Memory));
+        for with_parameters in
+            ["sqlite:///x.db?mode=ro", "sqlite://a?", "sqlite://:memory:?cache=shared"]
+        {
+            assert_eq!(parse(with_parameters), Err(InvalidDatabaseUrl::Parameters));
+        }
+        // Of a URL on the web, # would begin another part; here it is a character as any other.
+        assert_eq!(parse("sqlite://c#.db"), Ok(DatabaseUrl::Sqlite("c#.db".into())));
         for other in ["", "mysql://h/db", "data/customers.db", "sqlite:c.db", "POSTGRES://h/db"] {
             assert_eq!(parse(other), Err(InvalidDatabaseUrl::Scheme), "{other}");
         }
