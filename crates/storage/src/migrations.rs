@@ -27,7 +27,14 @@ diesel::table! {
 }
 
 pub(crate) fn migrate_sqlite(conn: &mut SqliteConnection) -> Result<(), OpenError> {
-    // The lock is taken before anything is read, so that of several processes that start at once
+    // Nothing is locked where all is there: a long import of another process holds the lock.
+    let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+    if let Ok(applied) = applied.load(conn)
+        && !is_pending::<Sqlite>(&SQLITE, &applied)?
+    {
+        return Ok(());
+    }
+    // The lock is taken before anything is read again, so that of several processes that start at once
     // one migrates and the others find it done.
     conn.immediate_transaction(|conn| Ok::<_, Failure>(run_pending(conn, SQLITE)))
         .map_err(|Failure(error)| OpenError::Migrate(error))?
