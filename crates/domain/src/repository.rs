@@ -10,6 +10,7 @@ use crate::customer::{Customer, CustomerId, NewCustomer};
 use crate::history::HistoryEntry;
 use crate::search::SearchTerm;
 use crate::selection::{Listing, Order, Page, Selection, Stretch};
+use crate::timestamp::Timestamp;
 use crate::write::{Write, WriteError, Written};
 
 /// Keeps customers.
@@ -140,9 +141,9 @@ pub trait CustomerRepository: Send + Sync {
         take: u32,
     ) -> Result<Option<Vec<HistoryEntry>>, RepositoryError>;
 
-    /// Removes what is kept for a time only and whose time is over: the answers to idempotency keys.
-    /// How many.
-    async fn sweep(&self) -> Result<u64, RepositoryError>;
+    /// Removes answers to idempotency keys whose time is over at this moment, the oldest first: as many as
+    /// make other writes wait for a moment only. How many; 0 where none is left.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError>;
 
     /// Whether the store can be reached and is the one that this adapter was built for.
     async fn ready(&self) -> Result<(), RepositoryError>;

@@ -147,8 +147,8 @@ pub trait TokenRepository: Send + Sync {
     /// Whether a token was ever added, revoked ones included.
     async fn any(&self) -> Result<bool, RepositoryError>;
 
-    /// Removes the tokens of logins that are expired at this moment, in steps that keep nobody
-    /// waiting. How many.
+    /// Removes tokens of logins that are expired at this moment, the oldest first: as many as make other
+    /// writes wait for a moment only. How many; 0 where none is left.
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError>;
 }
 

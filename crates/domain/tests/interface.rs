@@ -514,7 +514,7 @@ impl CustomerRepository for Elsewhere {
         match *self {}
     }
 
-    async fn sweep(&self) -> Result<u64, RepositoryError> {
+    async fn sweep(&self, _: Timestamp) -> Result<u64, RepositoryError> {
         match *self {}
     }
 

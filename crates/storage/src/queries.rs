@@ -5,14 +5,16 @@ pub(crate) mod users;
 
 use customers_domain::{
     AccountNumbering, CustomerAccount, CustomerChanges, CustomerId, Idempotency, NewCustomer,
-    WriteError, Written,
+    Timestamp, WriteError, Written,
 };
 use diesel::dsl::{auto_type, exists, select};
 use diesel::prelude::*;
 
 use crate::error::Abort;
+use crate::listing::Dialect;
 use crate::row::customer_id;
 use crate::schema::{customer_history, customer_keys, customers, idempotency_keys};
+use crate::sql::Sql;
 
 /// The accounts to try for a new customer: the one that it asks for, or else those that the numbering
 /// makes, without end.
@@ -58,9 +60,32 @@ pub(crate) fn answer_to<'a>(key: &'a [u8; 32], now: i64) -> _ {
         .select((idempotency_keys::fingerprint, idempotency_keys::answer))
 }
 
-#[auto_type]
-pub(crate) fn expired_answers(now: i64) -> _ {
-    idempotency_keys::table.filter(idempotency_keys::expires_at.le(now))
+/// The most answers to idempotency keys that are removed in one transaction. An answer may be as long as
+/// a customer, and writes wait for the transaction.
+const ANSWERS_SWEPT_AT_ONCE: i64 = 200;
+
+/// Removes answers to idempotency keys that are too old.
+pub(crate) fn sweep_answers(dialect: Dialect, now: Timestamp) -> Sql {
+    let is_expired = Sql::new("expires_at <= ").bind(now.as_micros());
+    sweep(dialect, "idempotency_keys", "key", is_expired, ANSWERS_SWEPT_AT_ONCE)
+}
+
+/// Removes rows of a table, by their key, for which a condition holds: the oldest, so many at most.
+fn sweep(
+    dialect: Dialect,
+    table: &'static str,
+    key: &'static str,
+    condition: Sql,
+    at_most: i64,
+) -> Sql {
+    let delete = format!("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE ");
+    let statement =
+        Sql::new(delete).append(condition).push(" ORDER BY expires_at LIMIT ").bind(at_most);
+    match dialect {
+        Dialect::Sqlite => statement.push(")"),
+        // Several servers may sweep at once: each takes rows that no other one has.
+        Dialect::Postgres => statement.push(" FOR UPDATE SKIP LOCKED)"),
+    }
 }
 
 /// The history of a customer before an entry, the newest first.

@@ -29,6 +29,7 @@ use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, is_locked};
 use crate::mending::Mending;
+use crate::sql::Sql;
 use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 use file::DatabaseFile;
@@ -119,6 +120,15 @@ impl SqliteStore {
         let Ok(done) =
             self.writer.run(move |conn| work(conn).map_err(Abort::<Never>::Failed)).await?;
         Ok(done)
+    }
+}
+
+impl SqliteStore {
+    /// Runs a statement that removes rows whose time is over. How many.
+    async fn sweep_with(&self, statement: Sql) -> Result<u64, RepositoryError> {
+        let swept =
+            move |conn: &mut SqliteConnection| RunQueryDsl::execute(statement.clone(), conn);
+        Ok(self.write(swept).await? as u64)
     }
 }
 

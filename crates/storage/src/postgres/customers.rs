@@ -17,6 +17,7 @@ use super::sequences;
 use super::writes::Writing;
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
+use crate::listing::Dialect;
 use crate::row::{CustomerRow, HistoryRow};
 use crate::{migrations, queries, reading};
 
@@ -185,13 +186,10 @@ impl CustomerRepository for PostgresStore {
             .await
     }
 
-    async fn sweep(&self) -> Result<u64, RepositoryError> {
-        self.connections
-            .query(|conn| {
-                let expired = queries::expired_answers(Timestamp::now().as_micros());
-                Ok(diesel::delete(expired).execute(conn)? as u64)
-            })
-            .await
+    async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
+        let sweep = queries::sweep_answers(Dialect::Postgres, now);
+        let swept = move |conn: &mut PgConnection| RunQueryDsl::execute(sweep.clone(), conn);
+        Ok(self.connections.query(swept).await? as u64)
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {

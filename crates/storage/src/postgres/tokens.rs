@@ -9,7 +9,8 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use super::PostgresStore;
 use crate::error::Abort;
-use crate::queries::{self, tokens::SWEPT_AT_ONCE};
+use crate::listing::Dialect;
+use crate::queries;
 use crate::row::{NamedTokenRow, NewTokenRow, TokenRow, at_most_one};
 use crate::schema::{tokens, users};
 
@@ -113,24 +114,9 @@ impl TokenRepository for PostgresStore {
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
-        let mut swept = 0;
-        loop {
-            let removed = self
-                .connections
-                .query(move |conn| {
-                    let expired: Vec<Vec<u8>> =
-                        queries::tokens::expired_logins(now.as_micros(), SWEPT_AT_ONCE)
-                            .load(conn)?;
-                    diesel::delete(tokens::table)
-                        .filter(tokens::digest.eq_any(expired))
-                        .execute(conn)
-                })
-                .await?;
-            swept += removed as u64;
-            if removed < SWEPT_AT_ONCE as usize {
-                return Ok(swept);
-            }
-        }
+        let sweep = queries::tokens::sweep(Dialect::Postgres, now);
+        let swept = move |conn: &mut PgConnection| RunQueryDsl::execute(sweep.clone(), conn);
+        Ok(self.connections.query(swept).await? as u64)
     }
 }
 

@@ -1,12 +1,15 @@
 //! The parts of queries about tokens.
 
+use customers_domain::Timestamp;
 use diesel::dsl::{auto_type, exists, select};
 use diesel::prelude::*;
 
+use crate::listing::Dialect;
 use crate::schema::{tokens, users};
+use crate::sql::Sql;
 
 /// The most tokens that are removed in one transaction.
-pub(crate) const SWEPT_AT_ONCE: i64 = 1000;
+const SWEPT_AT_ONCE: i64 = 1000;
 
 /// Beside the user, if it is one of a login.
 #[auto_type]
@@ -61,12 +64,8 @@ pub(crate) fn last_used_before<'a>(digest: &'a [u8], at: i64) -> _ {
         .filter(tokens::last_used_at.is_null().or(tokens::last_used_at.lt(at)))
 }
 
-/// At most so many of the tokens of logins that are expired.
-#[auto_type]
-pub(crate) fn expired_logins(now: i64, take: i64) -> _ {
-    tokens::table
-        .filter(tokens::user_id.is_not_null())
-        .filter(tokens::expires_at.le(now))
-        .select(tokens::digest)
-        .limit(take)
+/// Removes tokens of logins that are expired.
+pub(crate) fn sweep(dialect: Dialect, now: Timestamp) -> Sql {
+    let is_expired = Sql::new("user_id IS NOT NULL AND expires_at <= ").bind(now.as_micros());
+    super::sweep(dialect, "tokens", "digest", is_expired, SWEPT_AT_ONCE)
 }

@@ -16,6 +16,7 @@ use super::writes::Writing;
 use super::{SqliteStore, scrubbing};
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
+use crate::listing::Dialect;
 use crate::row::{CustomerRow, HistoryRow, at_most_one};
 use crate::{migrations, queries, reading};
 
@@ -166,12 +167,8 @@ impl CustomerRepository for SqliteStore {
         })
     }
 
-    async fn sweep(&self) -> Result<u64, RepositoryError> {
-        self.write(|conn| {
-            let expired = queries::expired_answers(Timestamp::now().as_micros());
-            Ok(diesel::delete(expired).execute(conn)? as u64)
-        })
-        .await
+    async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
+        self.sweep_with(queries::sweep_answers(Dialect::Sqlite, now)).await
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {

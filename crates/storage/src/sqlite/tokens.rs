@@ -8,7 +8,8 @@ use diesel::sqlite::SqliteConnection;
 
 use super::SqliteStore;
 use crate::error::Abort;
-use crate::queries::{self, tokens::SWEPT_AT_ONCE};
+use crate::listing::Dialect;
+use crate::queries;
 use crate::row::{NamedTokenRow, NewTokenRow, TokenRow, at_most_one};
 use crate::schema::{tokens, users};
 
@@ -85,22 +86,6 @@ impl TokenRepository for SqliteStore {
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
-        let mut swept = 0;
-        loop {
-            let removed = self
-                .write(move |conn| {
-                    let expired: Vec<Vec<u8>> =
-                        queries::tokens::expired_logins(now.as_micros(), SWEPT_AT_ONCE)
-                            .load(conn)?;
-                    diesel::delete(tokens::table)
-                        .filter(tokens::digest.eq_any(expired))
-                        .execute(conn)
-                })
-                .await?;
-            swept += removed as u64;
-            if removed < SWEPT_AT_ONCE as usize {
-                return Ok(swept);
-            }
-        }
+        self.sweep_with(queries::tokens::sweep(Dialect::Sqlite, now)).await
     }
 }

@@ -324,7 +324,7 @@ mod tests {
         };
         let mut group: Vec<_> = (0..).zip(reply_of).map(job).collect();
         let (_sender, mut behind) = mpsc::channel(1);
-        commit(&mut conn, &mut group, &mut behind);
+        commit(&mut conn, &mut group, &mut behind, &Mending::default());
         let answers: Vec<_> = futures_util::future::join_all(answers).await;
         let is_done = |at: usize| matches!(answers[at], Ok(Ok(Ok(number))) if number == at as i64);
         assert!(is_done(0) && is_done(2), "{answers:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use customers_domain::history::Action;
 use customers_domain::{
     ATTRIBUTES, Attribute, Customer, CustomerAccount, CustomerChanges, CustomerId, Idempotency,
-    Precondition, Value, Write, WriteError, Written,
+    Precondition, Timestamp, Value, Write, WriteError, Written,
 };
 use customers_storage::Store;
 use futures_util::future::join_all;
@@ -264,7 +264,7 @@ async fn a_change_with_a_key_is_made_once(database: TestDatabase) {
     // One that is too old is as good as none.
     database.execute("UPDATE idempotency_keys SET expires_at = 1");
     now(store.customers.create(named("A"), keyed(1, 2)).await);
-    assert_eq!(store.customers.sweep().await.unwrap(), 1);
+    assert_eq!(store.customers.sweep(Timestamp::now()).await.unwrap(), 1);
     assert_eq!(database.count("idempotency_keys"), 1);
 
     store.customers.delete(made[0].id, write()).await.unwrap();
@@ -275,8 +275,35 @@ async fn a_change_with_a_key_is_made_once(database: TestDatabase) {
     }
 }
 
+/// As after a weekend: in steps, so that others can write in between, and no step is lost.
+async fn kept_answers_are_swept_in_steps_the_oldest_first(database: TestDatabase) {
+    let store = open(&database);
+    let (key, numbers) = if database.url().starts_with("sqlite:") {
+        let numbers = "WITH RECURSIVE numbers (n) AS
+            (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 1000) SELECT n FROM numbers";
+        ("randomblob(32)", numbers)
+    } else {
+        ("sha256(n::text::bytea)", "SELECT n FROM generate_series(1, 1000) AS n")
+    };
+    database.execute(&format!(
+        "INSERT INTO idempotency_keys (key, fingerprint, answer, customer_id, expires_at)
+         SELECT {key}, {key}, {key}, 1, n FROM ({numbers}) AS numbers"
+    ));
+    let now = Timestamp::from_micros(900).unwrap();
+    let mut swept = vec![store.customers.sweep(now).await.unwrap()];
+    let first = swept[0];
+    assert!((1..=200).contains(&first), "{first} at once");
+    assert_eq!(database.count(&format!("idempotency_keys WHERE expires_at <= {first}")), 0);
+    while *swept.last().unwrap() > 0 {
+        swept.push(store.customers.sweep(now).await.unwrap());
+    }
+    assert_eq!(swept.iter().sum::<u64>(), 900);
+    assert_eq!(database.count("idempotency_keys WHERE expires_at > 900"), 100);
+}
+
 cases! {
     both: [
+        kept_answers_are_swept_in_steps_the_oldest_first,
         an_update_changes_what_it_gives,
         an_update_without_a_difference_changes_nothing,
         every_change_is_later_than_the_one_before,

@@ -250,7 +250,16 @@ async fn any_number_of_expired_logins_is_swept(database: TestDatabase) {
         "INSERT INTO tokens (digest, scope, created_at, expires_at, user_id)
          SELECT {digest}, 'read', 1, 2, (SELECT id FROM users) FROM ({numbers}) AS numbers"
     ));
-    assert_eq!(store.tokens.sweep(Timestamp::now()).await.unwrap(), 2500);
+    let mut swept = 0;
+    loop {
+        match store.tokens.sweep(Timestamp::now()).await.unwrap() {
+            0 => break,
+            // In steps, so that others can write in between.
+            step => assert!(step <= 1000, "{step} at once"),
+        }
+        swept += 1;
+    }
+    assert_eq!(swept, 3);
     assert_eq!(database.count("tokens"), 0);
 }
 
