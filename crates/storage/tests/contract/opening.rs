@@ -43,6 +43,17 @@ async fn many_processes_may_make_a_file_at_once(_: TestDatabase) {
     }
 }
 
+/// As beside a long import, which holds the lock for writing.
+async fn an_up_to_date_database_is_opened_while_another_writes(database: TestDatabase) {
+    let created = open(&database).create(named("Aurora")).await.unwrap();
+    let mut importing = database.connect();
+    importing.execute("BEGIN IMMEDIATE");
+    // It would wait for 30 seconds, and fail.
+    let store = try_open(&database.url()).unwrap();
+    assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
+    importing.execute("COMMIT");
+}
+
 /// PostgreSQL has several ways to say that a table is just being made, and the likeliest is not all.
 async fn many_processes_may_make_the_first_table_at_once(database: TestDatabase) {
     for _ in 0..20 {
@@ -187,7 +198,7 @@ async fn a_database_of_a_newer_version_is_refused(database: TestDatabase) {
 async fn a_file_is_made_with_its_folders(database: TestDatabase) {
     let folder = database.path().with_file_name("new folder");
     // None of this means anything to a file system, but it would in a URL.
-    let file = folder.join("a?b=c#d%41 é").join("x.db");
+    let file = folder.join("a&b=c#d%41 é").join("x.db");
     let store = try_open(&format!("sqlite://{}", file.display())).unwrap();
     store.create(named("Aurora")).await.unwrap();
     assert!(file.is_file());
@@ -299,6 +310,7 @@ cases! {
     ]
     sqlite: [
         many_processes_may_make_a_file_at_once,
+        an_up_to_date_database_is_opened_while_another_writes,
         a_file_is_made_with_its_folders,
         a_file_is_written_ahead,
         a_folder_is_no_database,
