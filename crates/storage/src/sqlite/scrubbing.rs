@@ -18,6 +18,9 @@ const STEP: i32 = 500;
 /// log.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The pause before the log is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Takes what was erased out of the search index and out of the write-ahead log.
 ///
 /// The index has no text of what it has to forget: it notes that the customer is gone, and keeps the
@@ -31,10 +34,12 @@ pub(super) fn scrub(file: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut conn = connect_for_writing(file)?;
     merge_index(&mut conn)?;
     let deadline = Instant::now() + PATIENCE;
-    while !wal::truncate(&mut conn)? {
+    // Not with the lock for writing in hand: writers would wait for the same readers.
+    while !wal::try_truncate(&mut conn)? {
         if Instant::now() >= deadline {
             return Err("a backup or another long read needs its write-ahead log".into());
         }
+        std::thread::sleep(PAUSE);
     }
     Ok(())
 }

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use diesel::sqlite::SqliteConnection;
 
-use super::WRITE_LOCK_TIMEOUT;
+use super::{WRITE_LOCK_TIMEOUT, set_lock_timeout};
 use crate::queries::tokens;
 
 /// The log is this long, in bytes, before anybody is waited for.
@@ -19,6 +18,9 @@ pub(super) const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// So long are readers waited for, and writes with them: longer than nearly all reads take.
 const READERS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The same where it is tried again and again: less than anybody notices.
+const BRIEFLY: Duration = Duration::from_millis(10);
 
 /// The log of one database.
 pub(super) struct Wal {
@@ -69,19 +71,44 @@ pub(super) fn length(path: &Path) -> u64 {
 }
 
 /// Copies all of the log into the database and cuts it to nothing; false where readers were in the
-/// way to the end.
-pub(super) fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
-    #[derive(QueryableByName)]
-    struct Checkpoint {
-        #[diesel(sql_type = Integer)]
-        busy: i32,
+/// way to the end. Writes wait meanwhile, for as long as readers are waited for.
+fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    truncate_within(conn, READERS_TIMEOUT)
+}
+
+/// The same without making others wait: false where a reader still needs the log, or others write.
+pub(super) fn try_truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    // Copies what it can beside readers and writers. What a reader needs is left out: then the lock for
+    // writing is not asked for at all.
+    let Checkpoint { log, checkpointed, .. } = checkpoint(conn, "PASSIVE")?;
+    if checkpointed < log {
+        return Ok(false);
     }
-    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", READERS_TIMEOUT.as_millis()))?;
+    truncate_within(conn, BRIEFLY)
+}
+
+fn truncate_within(conn: &mut SqliteConnection, timeout: Duration) -> QueryResult<bool> {
+    set_lock_timeout(conn, timeout)?;
     // Readers share one of four marks of how far they read. A read up to the end sets one that those
     // who come meanwhile share; otherwise they may take the very one that is waited for.
     tokens::any().get_result::<bool>(conn)?;
-    let done: QueryResult<Checkpoint> =
-        diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn);
-    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", WRITE_LOCK_TIMEOUT.as_millis()))?;
+    let done = checkpoint(conn, "TRUNCATE");
+    set_lock_timeout(conn, WRITE_LOCK_TIMEOUT)?;
     Ok(done?.busy == 0)
+}
+
+/// What a checkpoint has done: whether it had to leave off, and the pages of the log that there are and
+/// that are copied.
+#[derive(QueryableByName)]
+struct Checkpoint {
+    #[diesel(sql_type = Integer)]
+    busy: i32,
+    #[diesel(sql_type = Integer)]
+    log: i32,
+    #[diesel(sql_type = Integer)]
+    checkpointed: i32,
+}
+
+fn checkpoint(conn: &mut SqliteConnection, mode: &str) -> QueryResult<Checkpoint> {
+    diesel::sql_query(format!("PRAGMA wal_checkpoint({mode})")).get_result(conn)
 }

@@ -1,6 +1,7 @@
 //! Erasing a customer: nothing that was said of it is left anywhere.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use customers_domain::history::{Action, Change};
 use customers_domain::search::SearchTerm;
@@ -172,6 +173,32 @@ async fn nothing_of_it_is_left_in_the_file(database: TestDatabase) {
     assert_eq!([trigram("ski"), trigram("wyv")], [0, 1]);
 }
 
+/// As while a backup is made: what it reads cannot be taken out of the log, but others write on.
+async fn who_reads_for_long_keeps_an_erasure_waiting_and_no_writer(database: TestDatabase) {
+    let store = open(&database);
+    let id = customer_with_a_past(&store, &database).await.id;
+    let mut reader = database.connect();
+    reader.execute("BEGIN");
+    assert_eq!(reader.values("SELECT account_key AS value FROM customers WHERE id = 2"), ["acme"]);
+    let erasing = tokio::spawn({
+        let store = store.clone();
+        async move { store.customers.erase(id, write()).await }
+    });
+    let (mut written, mut longest) = (0, Duration::ZERO);
+    while !erasing.is_finished() {
+        let began = Instant::now();
+        store.create(named("Aurora")).await.unwrap();
+        longest = longest.max(began.elapsed());
+        written += 1;
+    }
+    crate::assert_unavailable(erasing.await.unwrap());
+    assert!(longest < Duration::from_secs(3), "the longest of {written} writes took {longest:?}");
+    reader.execute("ROLLBACK");
+    assert!(!store.customers.erase(id, write()).await.unwrap().1);
+    let log = format!("{}-wal", database.path().display());
+    assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
+}
+
 async fn no_row_of_it_has_a_value(database: TestDatabase) {
     let store = open(&database);
     let id = customer_with_a_past(&store, &database).await.id;
@@ -196,6 +223,9 @@ cases! {
         erasing_again_changes_nothing_unless_something_was_done,
         nobody_is_erased_who_never_was,
     ]
-    sqlite: [nothing_of_it_is_left_in_the_file]
+    sqlite: [
+        nothing_of_it_is_left_in_the_file,
+        who_reads_for_long_keeps_an_erasure_waiting_and_no_writer,
+    ]
     postgres: [no_row_of_it_has_a_value]
 }
