@@ -11,7 +11,7 @@ use crate::listing::{ListQuery, filters};
 
 /// The customers that `GET /api/v1/customers` shows with these filters: of each what stands in the
 /// brackets of `filter[…]`, and its value. They are read as those of a request are: of a repeated name the
-/// last counts, blank ones say nothing.
+/// last counts, and of blank ones only those say something that name a customer: they match no customer.
 ///
 /// # Errors
 ///
@@ -55,6 +55,8 @@ mod tests {
         let some = selection([("name", "a"), ("name", "Société, b"), ("trashed", "only")]).unwrap();
         assert_eq!(some.trashed, Trashed::Only);
         assert_eq!(some.filters, [Filter::Name(vec!["societe".into(), "b".into()])]);
+        let withheld = selection([("phone", " ")]).unwrap();
+        assert_eq!(withheld.filters, [Filter::Nobody]);
         let told = selection([("foo", "a")]).unwrap_err().to_string();
         assert!(told.starts_with("Requested filter(s) `foo` are not allowed."), "{told}");
         let told = selection([("vip", "maybe")]).unwrap_err().to_string();

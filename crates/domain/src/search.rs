@@ -10,6 +10,9 @@ pub const MAX_HITS: usize = 1_000;
 /// The most characters of a term.
 pub const MAX_TERM_CHARS: u64 = 255;
 
+/// The most words of a term that a search takes: each costs a look at an index.
+pub const MAX_TERM_WORDS: usize = 10;
+
 /// A word with fewer letters and digits is looked for only at the beginning of a name or account.
 const LONG_WORD: usize = 3;
 

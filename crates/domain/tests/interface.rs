@@ -19,7 +19,7 @@ use customers_domain::history::{Action, Change, HistoryEntry, UnknownAction};
 use customers_domain::import::{self, Incoming, OnConflict, Refusal, Verdict};
 use customers_domain::lenient::{self, Sent, is_integer};
 use customers_domain::password::{InvalidPassword, Password, PasswordHash};
-use customers_domain::search::{MAX_HITS, MAX_TERM_CHARS, SearchTerm, SearchWord};
+use customers_domain::search::{MAX_HITS, MAX_TERM_CHARS, MAX_TERM_WORDS, SearchTerm, SearchWord};
 use customers_domain::selection::{
     Filter, Listing, Order, Page, Place, Selection, Sort, SortKey, SortValue, Stretch, Trashed,
     filter_key, sort_key,
@@ -330,6 +330,7 @@ fn lists_and_searches() {
     have! {
            MAX_HITS => usize;
            MAX_TERM_CHARS => u64;
+           MAX_TERM_WORDS => usize;
            SearchTerm::new => fn(&str) -> Option<SearchTerm>;
            SearchTerm::whole => fn(&SearchTerm) -> &str;
            SearchTerm::words => fn(&SearchTerm) -> &[SearchWord];

@@ -23,8 +23,8 @@ use crate::{Settings, Shared};
 /// Lists customers, filtered and sorted
 ///
 /// All filters must let a customer pass. A filter is exact but for case and accents, unless it says
-/// otherwise; a comma means "or", and `\,` is a comma. Blank filters are ignored, but `filter[id]`
-/// and `filter[customerAccount]`, which then match nobody.
+/// otherwise; a comma means "or", and `\,` is a comma. Blank filters are ignored, except `filter[id]`,
+/// `filter[customerAccount]`, `filter[phone]` and `filter[emailAddress]`, which then match no customer.
 ///
 /// Pages are numbered, with the total and with links to others. With `pagination=cursor` they have a
 /// cursor to the next instead: following `next_page_url` to its end shows every customer that was
@@ -116,7 +116,7 @@ fn term(request: &HttpRequest) -> Result<Option<SearchTerm>, ApiError> {
         Some(Value::Text(term)) if term.chars().count() as u64 > MAX_TERM_CHARS => {
             Err(wrong(Rule::MaxChars(MAX_TERM_CHARS)))
         }
-        Some(Value::Text(term)) => Ok(SearchTerm::new(&term)),
+        Some(Value::Text(term)) => filters::bounded(SearchTerm::new(&term), "term"),
         _ => Ok(None),
     }
 }

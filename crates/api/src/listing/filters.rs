@@ -1,7 +1,7 @@
 //! The filters and the order of a list: what may be asked for, and what it means.
 
 use customers_domain::lenient::{self, Sent, is_integer};
-use customers_domain::search::{MAX_TERM_CHARS, SearchTerm};
+use customers_domain::search::{MAX_TERM_CHARS, MAX_TERM_WORDS, SearchTerm};
 use customers_domain::selection::{Filter, Order, Selection, Sort, SortKey, Trashed, filter_key};
 use customers_domain::text::trim;
 use customers_domain::token::Scope;
@@ -14,8 +14,11 @@ use crate::auth::insufficient_scope;
 use crate::error::{ApiError, in_words};
 use crate::problem::Code;
 
-/// The most values between which a filter may say "or".
-const MAX_VALUES: usize = 1_000;
+/// The most values of a filter that looks customers up by who they are.
+const MAX_IDENTITIES: usize = 1_000;
+
+/// The most values of another filter.
+const MAX_VALUES: usize = 100;
 
 /// What customers may be filtered by.
 #[derive(Debug, Clone, Copy)]
@@ -69,41 +72,67 @@ impl FilteredBy {
         Self::all().find(|it| it.name() == name)
     }
 
+    /// Whether a filter names one customer. A blank one matches no customer: a telephone system that
+    /// looks up a withheld number must not be shown all customers.
+    fn is_identity(self) -> bool {
+        match self {
+            Self::Id | Self::Phone => true,
+            Self::Attribute(attribute) => matches!(attribute.kind, Kind::Account | Kind::Emails),
+            _ => false,
+        }
+    }
+
+    /// The most values of the filter.
+    fn max_values(self) -> usize {
+        match self {
+            Self::Id => MAX_IDENTITIES,
+            Self::Attribute(attribute) if attribute.kind == Kind::Account => MAX_IDENTITIES,
+            _ => MAX_VALUES,
+        }
+    }
+
+    /// The filter for what is left of the values of a text; without any values, it matches no
+    /// customer, unless the text is blank and the filter names no customer.
+    fn of_values<T>(
+        self,
+        texts: &[String],
+        values: Vec<T>,
+        filter: impl Fn(Vec<T>) -> Filter,
+    ) -> Option<Filter> {
+        let is_blank =
+            || texts.iter().flat_map(|text| alternatives(text)).all(|text| trim(&text).is_empty());
+        match values.is_empty() {
+            false => Some(filter(values)),
+            true => (self.is_identity() || !is_blank()).then_some(Filter::Nobody),
+        }
+    }
+
     /// What is filtered for by these texts; `None` where they are blank and say nothing.
     fn read(self, texts: &[String]) -> Result<Option<Filter>, ApiError> {
         match self {
-            // Whoever asks for one customer by nothing is not shown all of them.
             Self::Id => {
                 let ids = self.each(texts, |text| match is_integer(&text) {
                     // No customer has an id beyond those that there are.
                     true => Ok(text.parse().ok().and_then(CustomerId::new)),
                     false => Err(Rule::Integer),
                 })?;
-                Ok(Some(Filter::Id(ids.into_iter().flatten().collect())))
+                Ok(self.of_values(texts, ids.into_iter().flatten().collect(), Filter::Id))
             }
             Self::Attribute(attribute) => {
                 let read =
                     |text: String| lenient::read(attribute.kind, Sent::Text(&text)).map(filter_key);
                 let any_of = self.each(texts, read)?;
-                Ok(match any_of.is_empty() {
-                    true => (attribute.kind == Kind::Account).then_some(Filter::Nobody),
-                    false => Some(Filter::Attribute { attribute, any_of }),
-                })
+                Ok(self.of_values(texts, any_of, |any_of| Filter::Attribute { attribute, any_of }))
             }
             Self::Name => {
                 let mut names = self.each(texts, |text| Ok(fold(&text)))?;
+                // Every name holds what folds to nothing, and no customer is looked for by it.
                 names.retain(|name| !name.is_empty());
-                Ok((!names.is_empty()).then_some(Filter::Name(names)))
+                Ok(self.of_values(texts, names, Filter::Name))
             }
             Self::Phone => {
                 let numbers = self.each(texts, |text| Ok(PhoneDigits::of(&text)))?;
-                let is_blank = numbers.is_empty();
-                let numbers: Vec<_> = numbers.into_iter().flatten().collect();
-                Ok(match numbers.is_empty() {
-                    // A caller who hides the number is nobody that is known.
-                    true => (!is_blank).then_some(Filter::Nobody),
-                    false => Some(Filter::Phone(numbers)),
-                })
+                Ok(self.of_values(texts, numbers.into_iter().flatten().collect(), Filter::Phone))
             }
             Self::CreatedAfter => self.moment(texts, Filter::CreatedFrom),
             Self::CreatedBefore => self.moment(texts, Filter::CreatedBefore),
@@ -114,7 +143,11 @@ impl FilteredBy {
                 if text.chars().count() as u64 > MAX_TERM_CHARS {
                     return Err(self.wrong(Rule::MaxChars(MAX_TERM_CHARS)));
                 }
-                Ok(SearchTerm::new(text).map(Filter::Term))
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                let term = bounded(SearchTerm::new(text), "term match filter")?;
+                Ok(Some(term.map_or(Filter::Nobody, Filter::Term)))
             }
             // Which is no filter among others: see `trashed`.
             Self::Trashed => Ok(None),
@@ -131,14 +164,15 @@ impl FilteredBy {
         for value in texts.iter().flat_map(|text| alternatives(text)) {
             let value = self.clean(&value)?;
             if !value.is_empty() {
+                if values.len() == self.max_values() {
+                    return Err(invalid_filter(format!(
+                        "The {} filter must not have more than {} values.",
+                        in_words(self.name()),
+                        self.max_values()
+                    )));
+                }
                 values.push(read(value.to_owned()).map_err(|rule| self.wrong(rule))?);
             }
-        }
-        if values.len() > MAX_VALUES {
-            let name = in_words(self.name());
-            return Err(invalid_filter(format!(
-                "The {name} filter must not have more than {MAX_VALUES} values."
-            )));
         }
         Ok(values)
     }
@@ -215,6 +249,26 @@ pub(crate) fn selection(texts: &FilterTexts, scope: Scope) -> Result<Selection, 
         _ => return Err(invalid_filter("The trashed filter must be with or only.")),
     };
     Ok(Selection { filters, trashed })
+}
+
+/// The term, unless it has more words than a search takes.
+///
+/// # Errors
+///
+/// 400 where it has.
+pub(crate) fn bounded(
+    term: Option<SearchTerm>,
+    name: &str,
+) -> Result<Option<SearchTerm>, ApiError> {
+    match term {
+        Some(term) if term.words().len() > MAX_TERM_WORDS => Err(too_many_words(name)),
+        term => Ok(term),
+    }
+}
+
+/// That a term has too many words.
+pub(crate) fn too_many_words(name: &str) -> ApiError {
+    invalid_filter(format!("The {name} must not have more than {MAX_TERM_WORDS} words."))
 }
 
 /// In which order they are asked for.
@@ -331,26 +385,36 @@ mod tests {
 
     #[test]
     fn blank_identities_match_nobody_and_other_blanks_say_nothing() {
-        for blank in ["", " ", ",", " ,\u{a0}"] {
-            assert_eq!(only("id", blank), Some(Filter::Id(vec![])));
-            assert_eq!(only("customerAccount", blank), Some(Filter::Nobody));
-            for name in ["brand_id", "type", "name", "phone", "vip"] {
+        for blank in ["", " ", ",", " ,\u{a0}", "\u{200B},\u{feff}"] {
+            for name in ["id", "customerAccount", "phone", "emailAddress"] {
+                assert_eq!(only(name, blank), Some(Filter::Nobody), "{name}");
+            }
+            for name in ["brand_id", "type", "name", "vip", "mainAddressCity"] {
                 assert_eq!(only(name, blank), None, "{name}");
             }
         }
         for name in ["created_after", "updated_before", "term_match", "trashed"] {
             assert_eq!(only(name, " "), None, "{name}");
         }
-        assert_eq!(only("name", "\u{301}"), None);
+    }
+
+    #[test]
+    fn what_folds_to_nothing_matches_nobody() {
+        for name in ["name", "term_match"] {
+            assert_eq!(only(name, "\u{301}"), Some(Filter::Nobody), "{name}");
+        }
+        assert_eq!(only("name", "a,\u{301}"), Some(Filter::Name(vec!["a".into()])));
+        assert_eq!(any_of("type", "\u{301}"), [Value::Text("".into())]);
     }
 
     #[test]
     fn what_nobody_can_have_matches_nobody() {
-        assert_eq!(
-            only("id", "0,-1,9007199254740992,99999999999999999999"),
-            Some(Filter::Id(vec![]))
-        );
-        assert_eq!(only("phone", "anonymous"), Some(Filter::Nobody));
+        for id in ["0", "0,-1,9007199254740992,99999999999999999999"] {
+            assert_eq!(only("id", id), Some(Filter::Nobody));
+        }
+        for phone in ["anonymous", "+", "00", "+,0"] {
+            assert_eq!(only("phone", phone), Some(Filter::Nobody), "{phone}");
+        }
     }
 
     #[test]
@@ -375,7 +439,32 @@ mod tests {
         }
         let long = "x".repeat(256);
         assert!(read(&[("term_match", &long)]).unwrap_err().contains("255 characters"));
-        assert!(read(&[("id", &"1,".repeat(1001))]).unwrap_err().contains("1000 values"));
+    }
+
+    #[test]
+    fn a_filter_has_so_many_values_and_a_term_so_many_words() {
+        let values = |count: usize| vec!["1"; count].join(", ,");
+        for (name, most) in [
+            ("id", 1000),
+            ("customerAccount", 1000),
+            ("phone", 100),
+            ("emailAddress", 100),
+            ("name", 100),
+            ("brand_id", 100),
+            ("vip", 100),
+        ] {
+            assert!(only(name, &values(most)).is_some(), "{name}");
+            let refused = read(&[(name, &values(most + 1))]).unwrap_err();
+            assert!(
+                refused.ends_with(&format!("must not have more than {most} values.")),
+                "{refused}"
+            );
+        }
+        assert!(only("term_match", &"a ".repeat(10)).is_some());
+        assert_eq!(
+            read(&[("term_match", &"a ".repeat(11))]).unwrap_err(),
+            "The term match filter must not have more than 10 words."
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use crate::auth::{insufficient_scope, invalid_token, unauthenticated};
 use crate::envelope::uri_too_long;
 use crate::error::{ApiError, field_errors};
-use crate::listing::filters::{unknown_filters, unknown_sorts};
+use crate::listing::filters::{too_many_words, unknown_filters, unknown_sorts};
 use crate::listing::invalid_cursor;
 use crate::login::invalid_credentials;
 use crate::problem::Code;
@@ -45,8 +45,10 @@ failures! {
         vec![unknown_sorts(&["foo"])],
     ]);
     /// Of a search.
-    SearchFailures =
-        together([common(), vec![ApiError::of_field("term", Rule::MaxChars(MAX_TERM_CHARS))]]);
+    SearchFailures = together([
+        common(),
+        vec![too_many_words("term"), ApiError::of_field("term", Rule::MaxChars(MAX_TERM_CHARS))],
+    ]);
     /// Of asking for what happened to a customer.
     HistoryFailures =
         together([common(), vec![insufficient_scope(), invalid_cursor(), not_found()]]);

@@ -89,7 +89,11 @@ async fn a_filter_lets_those_pass_that_match(server: TestServer) {
         ("name", "E", "Dé"),
         ("name", "a,dE", "aDé"),
         ("name", "_", ""),
-        ("name", "\u{301}", "abcDé"),
+        ("name", "\u{301}", ""),
+        ("name", "\u{301},a", "a"),
+        ("name", " ", "abcDé"),
+        ("emailAddress", "", ""),
+        ("emailAddress", " ,", ""),
         ("phone", "+33602030405", "abDé"),
         ("phone", "0602030405", "abDé"),
         ("phone", "06 02 03 04 05", "abDé"),
@@ -103,7 +107,11 @@ async fn a_filter_lets_those_pass_that_match(server: TestServer) {
         ("phone", "900", ""),
         ("phone", "anonymous", ""),
         ("phone", "00", ""),
-        ("phone", "", "abcDé"),
+        ("phone", "", ""),
+        ("phone", " ", ""),
+        ("phone", ",", ""),
+        ("phone", "+", ""),
+        ("phone", " ,0", ""),
         ("created_after", "2020-01-01", "abcDé"),
         ("created_before", "2020-01-01T00:00:00+02:00", ""),
         ("updated_after", "9999-01-01T00:00:00Z", ""),
@@ -111,6 +119,7 @@ async fn a_filter_lets_those_pass_that_match(server: TestServer) {
         ("term_match", "acme", "ab"),
         ("term_match", "oeuvre", "c"),
         ("term_match", " ", "abcDé"),
+        ("term_match", "\u{301}", ""),
         ("trashed", "", "abcDé"),
         ("trashed", "with", "abcDé"),
         ("trashed", "only", ""),
@@ -121,6 +130,17 @@ async fn a_filter_lets_those_pass_that_match(server: TestServer) {
     }
     // As a phone system writes it that does not encode the plus sign.
     assert_eq!(names(&server, "filter[phone]=+33602030405").await, "abDé");
+    // A withheld number, in whatever way the query says nothing.
+    for nothing in
+        ["filter[phone]", "filter[phone]=+", "filter[phone][]=", "filter[emailAddress]=+,"]
+    {
+        for query in [nothing.to_owned(), format!("{nothing}&sort=-name")] {
+            assert_eq!(names(&server, &query).await, "", "{query}");
+            let page =
+                server.get(&format!("{CUSTOMERS}?{query}&pagination=cursor")).await.expect(200);
+            assert_eq!(page["data"], json!([]), "{query}");
+        }
+    }
     // All must match.
     assert_eq!(names(&server, "filter[type]=sas&filter[vip]=1").await, "a");
     assert_eq!(names(&server, "filter[type]=sas&filter[id]=").await, "");
@@ -215,6 +235,27 @@ async fn filters_of_the_wrong_kind_or_name_are_refused(server: TestServer) {
             assert_eq!(problem["code"], code, "{query}");
             assert_eq!(problem["message"], message, "{query}");
         }
+    }
+    for (name, most) in [("id", 1000), ("customerAccount", 1000), ("phone", 100), ("name", 100)] {
+        let list = async |count| {
+            let values = vec!["1"; count].join(",");
+            server.get(&format!("{CUSTOMERS}?filter[{name}]={values}")).await
+        };
+        list(most).await.expect(200);
+        let problem = list(most + 1).await.expect(400);
+        assert_eq!(problem["code"], "invalid_filter");
+        let message = problem["message"].as_str().expect("a message");
+        assert!(message.ends_with(&format!("must not have more than {most} values.")), "{message}");
+    }
+    let words = |count| "a%20".repeat(count);
+    for (url, name) in [
+        (format!("{CUSTOMERS}?filter[term_match]="), "term match filter"),
+        (format!("{CUSTOMERS}/search?term="), "term"),
+    ] {
+        server.get(&format!("{url}{}", words(10))).await.expect(200);
+        let problem = server.get(&format!("{url}{}", words(11))).await.expect(400);
+        assert_eq!(problem["code"], "invalid_filter");
+        assert_eq!(problem["message"], format!("The {name} must not have more than 10 words."));
     }
     // What is no parameter of the list is ignored.
     server.get(&format!("{CUSTOMERS}?foo=1&filters[x]=2&name=x")).await.expect(200);

@@ -306,6 +306,4 @@ async fn a_link_header_stays_within_what_readers_take(server: TestServer) {
     let long = server.get(&format!("{CUSTOMERS}?filter[id]={}", "1234567%2C".repeat(900))).await;
     assert_eq!(long.expect(200)["total"], 0);
     assert_eq!(long.header("link"), None);
-    let many = server.get(&format!("{CUSTOMERS}?filter[id]={}", "1,".repeat(1001))).await;
-    assert_eq!(many.expect(400)["message"], "The id filter must not have more than 1000 values.");
 }
