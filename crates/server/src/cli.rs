@@ -75,8 +75,10 @@ pub enum Command {
     /// do ("Compte client", "Raison sociale", …), in any case and accents. Beside attributes, a column
     /// may be id, created_at, updated_at or deleted_at. A customer is known by its id, or else by its
     /// account: what is there already is left alone, so that the same file can be imported again, to go
-    /// on after SIGINT for example. Rows with mistakes are told with line, column and field, and the
-    /// exit code is 1 then.
+    /// on after SIGINT for example. Rows with mistakes are told with line, column and field.
+    ///
+    /// The exit code is 0 if every row came in or was there, 1 if rows were refused or something failed,
+    /// and 130 if SIGINT or SIGTERM stopped it before the end: it says then what is kept and how to go on.
     Import(ImportFrom),
     /// Bring in customers from a running system that has the same list of customers.
     ///
@@ -84,6 +86,9 @@ pub enum Command {
     /// or fails for a while it is asked again, later and later, as late as it says. What is there
     /// already is passed over, as it is by `import`. Neither token nor password may be an argument,
     /// which other users of the machine could see.
+    ///
+    /// The exit codes are those of `import`, and 3 if the list changed while it was read, so that
+    /// customers may be missing: run it again then.
     Pull(PullFrom),
     /// Copy an SQLite database into a new file, while servers use it.
     ///

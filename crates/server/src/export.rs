@@ -90,7 +90,7 @@ pub async fn run(database: &Database, to: ExportTo) -> Result<(), Failure> {
                 () = signals.next() => {
                     // An error means that it has its name, or is gone.
                     let _ = unfinished.get().map(fs::remove_file::<&PathBuf>);
-                    logging::exit_at_once()
+                    logging::exit_at_once(1)
                 }
             }
         }

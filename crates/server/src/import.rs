@@ -51,7 +51,7 @@ pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
             |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
         let mut input = open(&file, stop).map_err(named)?;
         if stop.load(Ordering::Relaxed) {
-            return Err(Failure::other("stopped before anything came in"));
+            return Err(Failure::Stopped("stopped before anything came in".to_owned()));
         }
         let format = match format {
             Some(format) => format,

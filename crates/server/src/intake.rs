@@ -23,7 +23,7 @@ use crate::cli::Intake;
 use crate::config::Database;
 use crate::printable::printable;
 use crate::signals::StopSignals;
-use crate::{Failure, logging, same_file};
+use crate::{Failure, STOPPED, logging, same_file};
 use columns::{Columns, Fault};
 use headings::Headings;
 use progress::Progress;
@@ -103,10 +103,11 @@ pub async fn run(
         taken = &mut taken => taken.map_err(Failure::other)?,
         () = stop_signals.next() => {
             stop.store(true, Ordering::Relaxed);
+            eprintln!("stopping when the customers being written are in; a second signal ends it at once");
             tokio::select! {
                 taken = taken => taken.map_err(Failure::other)?,
                 // What is not finished is undone or mended by whoever opens the database next.
-                () = stop_signals.next() => logging::exit_at_once(),
+                () = stop_signals.next() => logging::exit_at_once(STOPPED),
             }
         }
     }
@@ -156,6 +157,21 @@ impl std::fmt::Display for Counts {
     }
 }
 
+/// Why an import ends before all of its source is taken in.
+enum End {
+    /// SIGINT or SIGTERM asked for it.
+    Stopped,
+    /// The source changed while it was read.
+    Changed,
+    Failed(String),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure.to_string())
+    }
+}
+
 struct Work {
     import: Import,
     report: Report,
@@ -197,18 +213,30 @@ impl Work {
         };
         work.report.say(&format!("reading {}", source.name));
         let read = source.read;
-        let reader = std::thread::spawn(move || {
+        let reader = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             let read = read(&mut rows);
             rows.finish(read)
         });
+        let reader = reader.map_err(Failure::other)?;
         let taken = messages.into_iter().try_for_each(|message| work.take(message));
         let read = reader.join().map_err(|_| Failure::other("the reader panicked"))?;
-        work.end(how, taken, read, &source.name, &source.go_on)
+        let read = read.map_err(|error| match error {
+            ReadError::Stopped => End::Stopped,
+            ReadError::Changed => End::Changed,
+            ReadError::Unreadable(what) => End::Failed(format!("{}: {what}", source.name)),
+        });
+        // Where taking has ended, reading has ended because of that.
+        work.end(how, taken.and(read), &source.go_on)
     }
 
-    fn take(&mut self, message: Message) -> Result<(), Failure> {
+    /// Does what a message says.
+    ///
+    /// # Errors
+    ///
+    /// The import is stopped: this message and all behind it are left undone. Or it failed.
+    fn take(&mut self, message: Message) -> Result<(), End> {
         if self.stop.load(Ordering::Relaxed) {
-            return Ok(());
+            return Err(End::Stopped);
         }
         match message {
             Message::Note(note) => self.report.say(&note),
@@ -288,17 +316,19 @@ impl Work {
     fn end(
         self,
         how: &Intake,
-        taken: Result<(), Failure>,
-        read: Result<(), ReadError>,
-        name: &str,
+        mut ended: Result<(), End>,
         go_on: &dyn Fn(u64) -> String,
     ) -> Result<(), Failure> {
-        let Self { import, report, counts, progress, reached, waits, .. } = self;
+        let Self { import, report, counts, progress, stop, reached, waits, .. } = self;
+        let mode = how.mode();
+        // The signal came while the last batch was written, and nothing of it is kept yet.
+        if mode == ImportMode::AllOrNothing && ended.is_ok() && stop.load(Ordering::Relaxed) {
+            ended = Err(End::Stopped);
+        }
         let stopped_at = waits.unwrap_or(reached).min(reached);
-        let is_whole = taken.is_ok() && read.is_ok() && counts.refused == 0;
-        let keeps = match how.mode() {
+        let keeps = match mode {
             ImportMode::DryRun => false,
-            ImportMode::AllOrNothing => is_whole,
+            ImportMode::AllOrNothing => ended.is_ok() && counts.refused == 0,
             ImportMode::Batches => true,
         };
         // What was kept batch by batch is settled even where it cannot go on.
@@ -307,31 +337,50 @@ impl Work {
             false => Ok(()),
         };
         progress.end();
-        let would_be = match (how.mode(), keeps) {
-            (ImportMode::DryRun, _) => "Nothing is written. It would be: ",
-            (_, false) => "Nothing is kept, because not all could be. It would be: ",
-            (_, true) => "",
+        let would_be = match (mode, keeps, &ended) {
+            (ImportMode::DryRun, _, Err(End::Stopped)) => {
+                "Nothing is written. Of what was read until it was stopped, it would be: "
+            }
+            (ImportMode::DryRun, ..) => "Nothing is written. It would be: ",
+            (_, false, Err(End::Stopped)) => {
+                "Nothing is kept, because it was stopped. Of what was read it would be: "
+            }
+            (_, false, _) => "Nothing is kept, because not all could be. It would be: ",
+            (_, true, _) => "",
         };
         let reported = report.finish(&format!("{would_be}{counts}.")).map_err(cannot_report);
-        let ended = match (taken.and(finished).and(reported), read) {
-            (Err(failure), _) => Some(failure.to_string()),
-            (Ok(()), Ok(())) => None,
-            (Ok(()), Err(ReadError::Stopped)) => Some("stopped".to_owned()),
-            (Ok(()), Err(ReadError::Unreadable(what))) => Some(format!("{name}: {what}")),
+        // What failed while it ended says more than that it was stopped.
+        let ended = match finished.and(reported) {
+            Err(failure) if !matches!(ended, Err(End::Failed(_))) => Err(failure.into()),
+            _ => ended,
         };
-        if let Some(ended) = ended {
-            let further = match keeps && counts.all() > 0 {
-                true => format!(
-                    "; what came in is kept. To go on, run the same command again{}",
-                    go_on(stopped_at)
-                ),
-                false => String::new(),
-            };
-            return Err(Failure::other(printable(&format!("{ended}{further}"))));
-        }
-        match counts.refused {
-            0 => Ok(()),
-            refused => {
+        let further = match mode {
+            ImportMode::Batches if counts.all() > 0 => format!(
+                "; what came in is kept. To go on, run the same command again{}",
+                go_on(stopped_at)
+            ),
+            _ => String::new(),
+        };
+        match (ended, counts.refused) {
+            (Err(End::Stopped), _) => Err(Failure::Stopped(match mode {
+                ImportMode::AllOrNothing => {
+                    "stopped; nothing is kept. To begin again, run the same command again"
+                        .to_owned()
+                }
+                _ if further.is_empty() => {
+                    "stopped; nothing was written. To begin again, run the same command again"
+                        .to_owned()
+                }
+                _ => printable(&format!("stopped{further}")),
+            })),
+            (Err(End::Changed), _) => {
+                Err(Failure::Changed("the list changed while it was read; run it again".to_owned()))
+            }
+            (Err(End::Failed(what)), _) => {
+                Err(Failure::other(printable(&format!("{what}{further}"))))
+            }
+            (Ok(()), 0) => Ok(()),
+            (Ok(()), refused) => {
                 let file = how.report_file().map(|file| format!("; see {}", file.display()));
                 let file = file.unwrap_or_default();
                 Err(Failure::other(format!("{refused} did not come in{file}")))

@@ -68,9 +68,9 @@ pub fn finish(drain: Option<Duration>) {
 }
 
 /// Ends the process without waiting for what it does.
-pub fn exit_at_once() -> ! {
+pub fn exit_at_once(code: u8) -> ! {
     QUEUE.flush(FLUSHED_AT_ONCE_FOR);
-    std::process::exit(1);
+    std::process::exit(code.into());
 }
 
 /// Prints why the process ends behind the lines of the log.

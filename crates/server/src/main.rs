@@ -37,6 +37,10 @@ use crate::config::{Database, InvalidSetting};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// The exit code of a command that SIGINT or SIGTERM has stopped before its end: that of shells, 128 and the
+/// number of SIGINT.
+const STOPPED: u8 = 130;
+
 /// Why a command failed: what is printed before the process ends.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -56,6 +60,12 @@ enum Failure {
     BindMetrics { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{0}")]
     Usage(String),
+    /// SIGINT or SIGTERM came before the end.
+    #[error("{0}")]
+    Stopped(String),
+    /// What was read changed meanwhile.
+    #[error("{0}")]
+    Changed(String),
     #[error("{}", causes(.0.as_ref()))]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -81,12 +91,15 @@ impl Failure {
         Self::Other(error.into())
     }
 
-    /// 2 is for what was asked for wrongly, as it is in clap; 1 for what did not work.
+    /// The exit code: 2 for what was asked for wrongly, as in clap; 3 for a list that changed while it was
+    /// read; 130 for a command that was stopped, as shells have it; 1 for everything else.
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Setting(_) | Self::Tls(_) | Self::Usage(_) | Self::Unconfirmed => {
                 ExitCode::from(2)
             }
+            Self::Changed(_) => ExitCode::from(3),
+            Self::Stopped(_) => ExitCode::from(STOPPED),
             _ => ExitCode::FAILURE,
         }
     }

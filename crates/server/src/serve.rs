@@ -115,7 +115,7 @@ async fn stop_on_signal(
         () = stop.next() => {
             log::warn!("stopping at once");
             // The framework would see the first stop through before it heard of another.
-            logging::exit_at_once();
+            logging::exit_at_once(1);
         }
     }
 }

@@ -67,6 +67,9 @@ pub enum ReadError {
     /// Whoever takes the rows wants no more.
     #[error("stopped")]
     Stopped,
+    /// What is read changed while it was read, and not all of it may have been seen.
+    #[error("it changed while it was read")]
+    Changed,
     /// It cannot be read on.
     #[error("{0}")]
     Unreadable(String),

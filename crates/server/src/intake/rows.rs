@@ -194,7 +194,7 @@ impl Rows {
         match &read {
             Ok(()) => self.columns().check(self.may_be_empty).map_err(ReadError::Unreadable)?,
             Err(ReadError::Stopped) => return read,
-            Err(ReadError::Unreadable(_)) => {}
+            Err(ReadError::Unreadable(_) | ReadError::Changed) => {}
         }
         self.flush()?;
         if read.is_err() || !self.waits {

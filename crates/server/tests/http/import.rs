@@ -5,6 +5,7 @@ mod hostile;
 mod numbers;
 mod options;
 mod spreadsheets;
+mod stopping;
 mod written;
 
 use std::fs;

@@ -164,7 +164,7 @@ async fn stopped_it_goes_on_where_it_was(server: TestServer) {
     let place = to.home.folder().join("place.json");
     until("a place to be kept", async || place.exists()).await;
     first.signal("INT");
-    assert_eq!(first.wait().code(), Some(1));
+    assert_eq!(first.wait().code(), Some(130));
     let log = first.log().join("\n");
     assert!(
         log.contains("stopped; what came in is kept. To go on, run the same command again"),
@@ -214,7 +214,7 @@ async fn no_place_is_kept_behind_a_customer_who_waits(home: Home) {
     let mut first = Program::start(&mut to.command(&how));
     first.wait_for_log(|line| line.contains("it is asked again in 1.0 s"));
     first.signal("INT");
-    assert_eq!(first.wait().code(), Some(1));
+    assert_eq!(first.wait().code(), Some(130));
     let kept = to.home.database.count("customers");
     assert!((1..4_497).contains(&kept), "{kept}");
 
@@ -306,7 +306,7 @@ async fn a_system_that_stays_away_is_given_up_on(server: TestServer) {
     pull.wait_for_log(|line| line.contains("it is asked again in 2.0 s"));
     pull.signal("INT");
     let started = Instant::now();
-    assert_eq!(pull.wait().code(), Some(1));
+    assert_eq!(pull.wait().code(), Some(130));
     assert!(started.elapsed() < Duration::from_secs(1));
 }
 

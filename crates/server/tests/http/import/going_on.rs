@@ -63,7 +63,7 @@ async fn stopped_it_keeps_what_came_in_and_says_where_to_go_on(home: Home) {
     let mut import = start(&home, &[]);
     until_some_came(&home, &import).await;
     import.signal("INT");
-    assert_eq!(import.wait().code(), Some(1));
+    assert_eq!(import.wait().code(), Some(130));
     let log = import.log().join("\n");
     let kept = home.database.count("customers");
     assert!((1..COUNT as usize).contains(&kept), "{kept}: {log}");
@@ -130,7 +130,7 @@ async fn nothing_of_all_or_nothing_is_kept_where_it_is_stopped(home: Home) {
     import.wait_for_log(|line| line.starts_with("reading "));
     tokio::time::sleep(Duration::from_millis(300)).await;
     import.signal("TERM");
-    assert_eq!(import.wait().code(), Some(1));
+    assert_eq!(import.wait().code(), Some(130));
     assert!(import.stdout()[0].starts_with("Nothing is kept"), "{:?}", import.stdout());
     assert_eq!(home.database.count("customers"), 0);
     assert_whole(&home);
@@ -156,7 +156,7 @@ async fn stopped_it_does_not_wait_for_more_on_stdin(home: Home) {
     let mut import = Program::start(home.command().args(["import", "-"]).stdin(stdin));
     tokio::time::sleep(Duration::from_millis(500)).await;
     import.signal("TERM");
-    assert_eq!(import.wait().code(), Some(1));
+    assert_eq!(import.wait().code(), Some(130));
     assert!(import.log().join("\n").contains("error: stopped"), "{:?}", import.log());
     silent.kill().and_then(|()| silent.wait()).expect("its end");
 }
