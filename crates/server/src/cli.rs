@@ -73,8 +73,8 @@ pub enum Command {
     ///
     /// The first row of a table names its columns: as the API names the attributes, or as spreadsheets
     /// do ("Compte client", "Raison sociale", …), in any case and accents. Beside attributes, a column
-    /// may be id, created_at, updated_at or deleted_at. A customer is known by its id, or else by its
-    /// account: what is there already is left alone, so that the same file can be imported again, to go
+    /// may be created_at, updated_at or deleted_at, and id, which counts with --ids only. A customer is
+    /// known by its id, or else by its account: what is there already is left alone, so that the same file can be imported again, to go
     /// on after SIGINT for example. Rows with mistakes are told with line, column and field.
     ///
     /// The exit code is 0 if every row came in or was there, 1 if rows were refused or something failed,

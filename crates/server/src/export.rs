@@ -29,6 +29,8 @@ use progress::Progress;
 use sheet::{Sheet, SheetError};
 use target::Target;
 
+pub use sheet::MARK;
+
 /// So many entries of a history are read at once.
 const ENTRIES: u32 = 500;
 

@@ -45,8 +45,8 @@ pub enum Format {
 
 /// Brings in the customers of a file. Stopped by SIGINT or SIGTERM, it keeps what it has taken in.
 pub async fn run(database: &Database, from: ImportFrom) -> Result<(), Failure> {
-    let ImportFrom { file, format, separator, raw, sheet, start_at, how } = from;
-    intake::run(database, how, move |stop| {
+    let ImportFrom { file, format, separator, raw, sheet, start_at, ids, how } = from;
+    intake::run(database, how, ids, move |stop| {
         let named =
             |error: io::Error| Failure::other(format!("cannot read {}: {error}", file.display()));
         let mut input = open(&file, stop).map_err(named)?;

@@ -63,12 +63,21 @@ pub struct Source {
 }
 
 /// Takes in all customers of a source. Stopped by SIGINT or SIGTERM, it keeps what it has taken in.
+///
+/// A column `id` counts if ids are trusted, or as soon as the source finds out that they are to be.
 pub async fn run(
     database: &Database,
     how: Intake,
+    trusts_ids: bool,
     open: impl FnOnce(&AtomicBool) -> Result<Source, Failure> + Send + 'static,
 ) -> Result<(), Failure> {
-    let columns = Columns::new(Headings::new(&how.map).map_err(Failure::Usage)?);
+    let headings = Headings::new(&how.map).map_err(Failure::Usage)?;
+    if let Some(heading) = headings.mapped_to_ids().filter(|_| !trusts_ids) {
+        return Err(Failure::Usage(format!(
+            "--map {heading}=id: only with --ids, which says that these are ids of this registry"
+        )));
+    }
+    let columns = Columns::new(headings, trusts_ids);
     let mut stop_signals = StopSignals::listen()?;
     let stop = Arc::new(AtomicBool::new(false));
     let (url, options) = (database.url()?, database.options()?);

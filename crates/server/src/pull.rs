@@ -50,7 +50,7 @@ pub async fn run(database: &Database, from: PullFrom) -> Result<(), Failure> {
             }
         }),
     };
-    intake::run(database, from.how, move |_| Ok(source)).await
+    intake::run(database, from.how, true, move |_| Ok(source)).await
 }
 
 /// A page of a list, by cursor or by number.

@@ -28,6 +28,11 @@ pub struct ImportFrom {
     /// Begin with the row of this line, and pass over those before it.
     #[arg(long, value_name = "LINE", default_value_t = 0, hide_default_value = true)]
     pub start_at: u64,
+    /// Let a column `id` hold ids of this registry: a customer is known by it, and gets it where it is new.
+    /// Without this the column is ignored, because it may hold the numbers of another system; but not in a
+    /// workbook that `customers export` has written, which says so itself.
+    #[arg(long)]
+    pub ids: bool,
     #[command(flatten)]
     pub how: Intake,
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use customers_domain::{ATTRIBUTES, Customer, Value};
-use rust_xlsxwriter::{Format, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{DocProperties, Format, Workbook, Worksheet, XlsxError};
 
 use super::columns::{NAMES, times};
 
@@ -15,6 +15,10 @@ pub const MOST: u64 = 1_048_575;
 
 /// The most UTF-16 units that a cell holds.
 const CELL: usize = 32_767;
+
+/// The custom property of a workbook whose column `id` holds ids of a registry, which an import looks for.
+/// Spreadsheet programs keep it when they save the workbook, as another format, too.
+pub const MARK: &str = "customers export";
 
 /// A spreadsheet that grows in a temporary file.
 pub struct Sheet {
@@ -38,6 +42,7 @@ impl Sheet {
     /// One with a row of names.
     pub fn new() -> Result<Self, SheetError> {
         let mut book = Workbook::new();
+        book.set_properties(&DocProperties::new().set_custom_property(MARK, true));
         let sheet = book.add_worksheet_with_constant_memory()?;
         sheet.set_name(NAME)?.set_freeze_panes(1, 0)?;
         let bold = Format::new().set_bold();

@@ -2,9 +2,10 @@
 
 use std::io::{BufReader, Read, Seek};
 
-use calamine::{Data, DataRef, DataType, Ods, Reader, Xlsx};
+use calamine::{Data, DataRef, DataType, Ods, Reader, WorkbookProperties, Xlsx};
 
 use super::archive::no_spreadsheet;
+use crate::export::MARK;
 use crate::intake::{Cell, Column, Found, Gauge, ReadError, Row, Sink};
 
 /// The most columns that a spreadsheet has.
@@ -20,6 +21,9 @@ pub fn read_xlsx(
 ) -> Result<(), ReadError> {
     let mut book = Xlsx::new(BufReader::new(file)).map_err(no_spreadsheet)?;
     let sheet = choose(book.sheet_names(), sheet)?;
+    if is_marked(book.workbook_properties()) {
+        sink(Found::Export)?;
+    }
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(ReadError::unreadable)?;
     gauge.set_length(u64::from(cells.dimensions().end.0) + 1);
     let mut table = Table { sink, gauge, width: 0 };
@@ -47,6 +51,9 @@ pub fn read_ods(
 ) -> Result<(), ReadError> {
     let mut book = Ods::new(BufReader::new(file)).map_err(no_spreadsheet)?;
     let sheet = choose(book.sheet_names(), sheet)?;
+    if is_marked(book.workbook_properties()) {
+        sink(Found::Export)?;
+    }
     let range = book.worksheet_range(&sheet).map_err(ReadError::unreadable)?;
     let (first_row, first_column) = range.start().unwrap_or_default();
     gauge.set_length(range.height() as u64);
@@ -56,6 +63,11 @@ pub fn read_ods(
         table.row(line, cells.map(|(at, cell)| (at + first_column as usize, cell)).collect())?;
     }
     Ok(())
+}
+
+/// Whether an export has written a workbook. One whose properties cannot be read has not.
+fn is_marked<E>(properties: Result<WorkbookProperties, E>) -> bool {
+    properties.is_ok_and(|it| it.custom_properties.contains_key(MARK))
 }
 
 fn choose(names: Vec<String>, wanted: Option<&str>) -> Result<String, ReadError> {

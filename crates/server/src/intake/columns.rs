@@ -18,36 +18,56 @@ const MAX_ID: i64 = 1 << 52;
 /// The columns that are known so far.
 pub struct Columns {
     headings: Headings,
+    /// Whether a column `id` holds ids of this registry, and not numbers of somewhere else.
+    trusts_ids: bool,
     columns: Vec<(Column, Option<Target>)>,
 }
 
-/// A column of which nobody knows what it holds.
+/// A column that is ignored.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unknown {
+pub struct Ignored {
     /// Its heading, cut where it is long.
     pub heading: String,
-    /// What the heading is like.
-    pub like: Option<&'static str>,
+    pub why: Why,
+}
+
+/// Why a column is ignored.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its heading means nothing, and may be like one that does.
+    Unknown { like: Option<&'static str> },
+    /// It holds ids, and those of a file count only where that is said.
+    Ids,
 }
 
 impl Columns {
-    pub fn new(headings: Headings) -> Self {
-        Self { headings, columns: Vec::new() }
+    pub fn new(headings: Headings, trusts_ids: bool) -> Self {
+        Self { headings, trusts_ids, columns: Vec::new() }
     }
 
-    /// Adds columns of a row of headings, or a member that an object has first; those that hold nothing
-    /// known.
+    /// Lets columns that are added from now on hold ids.
+    pub fn trust_ids(&mut self) {
+        self.trusts_ids = true;
+    }
+
+    /// What a column of this heading holds; nothing where that are ids which do not count.
+    fn target(&self, heading: &str) -> Option<Target> {
+        self.headings.target(heading).filter(|it| self.trusts_ids || *it != Target::Id)
+    }
+
+    /// Adds columns of a row of headings, or a member that an object has first; those of them that are
+    /// ignored.
     ///
     /// # Errors
     ///
     /// Where two of these columns hold the same, or there are too many.
-    pub fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Unknown>, String> {
+    pub fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Ignored>, String> {
         let known = self.columns.len();
         if known + columns.len() > MOST {
             return Err(format!("there are more than {MOST} columns"));
         }
         for column in columns {
-            let target = self.headings.target(&column.name);
+            let target = self.target(&column.name);
             let twin = self.columns[known..].iter().find(|(_, it)| it.is_some() && *it == target);
             if let (Some((twin, _)), Some(target)) = (twin, target) {
                 return Err(format!(
@@ -60,13 +80,19 @@ impl Columns {
             self.columns.push((column, target));
         }
         let is_held = |like: &Target| self.columns.iter().any(|(_, it)| *it == Some(*like));
-        let unknown = |(column, target): &(Column, Option<Target>)| {
-            (target.is_none() && !column.name.trim().is_empty()).then(|| Unknown {
+        let why = |heading: &str| match self.headings.target(heading) {
+            Some(_) => Why::Ids,
+            None => Why::Unknown {
+                like: self.headings.like(heading).filter(|it| !is_held(it)).map(Target::name),
+            },
+        };
+        let ignored = |(column, target): &(Column, Option<Target>)| {
+            (target.is_none() && !column.name.trim().is_empty()).then(|| Ignored {
                 heading: column.name.chars().take(100).collect(),
-                like: self.headings.like(&column.name).filter(|it| !is_held(it)).map(Target::name),
+                why: why(&column.name),
             })
         };
-        Ok(self.columns[known..].iter().filter_map(unknown).collect())
+        Ok(self.columns[known..].iter().filter_map(ignored).collect())
     }
 
     /// # Errors
@@ -91,7 +117,7 @@ impl Columns {
 
     /// Whether a column of this heading holds ids.
     pub fn means_ids(&self, heading: &str) -> bool {
-        self.headings.target(heading) == Some(Target::Id)
+        self.target(heading) == Some(Target::Id)
     }
 
     /// Whether one of them holds ids.

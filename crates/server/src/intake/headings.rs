@@ -115,6 +115,12 @@ impl Headings {
         mapped.or_else(|| self.known.get(&key).copied())
     }
 
+    /// The heading that the command line says means ids, where one does.
+    pub fn mapped_to_ids(&self) -> Option<&str> {
+        let mut mapped = self.mapped.values();
+        mapped.find(|(_, target)| *target == Target::Id).map(|(heading, _)| &**heading)
+    }
+
     /// A heading of the command line that none of these is.
     pub fn missing<'a>(&self, headings: impl Iterator<Item = &'a str>) -> Option<&str> {
         let there: Vec<_> = headings.map(key).collect();

@@ -43,6 +43,8 @@ pub struct Row {
 
 /// What a reader finds, in its order.
 pub enum Found {
+    /// An export of a registry has written it, and says so: a column `id` that follows holds ids.
+    Export,
     /// The names of all columns of a table, which hold different things.
     Heading(Vec<Column>),
     /// A name that an object of JSON has first. Two may hold the same in different rows.

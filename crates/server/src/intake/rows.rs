@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use customers_domain::import::Incoming;
 use customers_storage::Brought;
 
-use super::columns::{Columns, Fault, MOST as MOST_COLUMNS, Unknown};
+use super::columns::{Columns, Fault, Ignored, MOST as MOST_COLUMNS, Why};
 use super::row::{Column, Found, ReadError, Row};
 
 /// So many customers are taken in at once.
@@ -141,6 +141,10 @@ impl Rows {
     /// Where nobody wants more, or it cannot be understood.
     pub fn take(&mut self, found: Found) -> Result<(), ReadError> {
         match found {
+            Found::Export => {
+                self.columns().trust_ids();
+                Ok(())
+            }
             Found::Heading(columns) => {
                 self.add_columns(columns)?;
                 // Nothing comes in yet.
@@ -220,21 +224,25 @@ impl Rows {
     }
 
     fn add_columns(&mut self, columns: Vec<Column>) -> Result<(), ReadError> {
-        let unknown = self.columns().add(columns).map_err(ReadError::Unreadable)?;
-        unknown.iter().try_for_each(|column| self.warn(column))
+        let ignored = self.columns().add(columns).map_err(ReadError::Unreadable)?;
+        ignored.iter().try_for_each(|column| self.warn(column))
     }
 
-    fn warn(&mut self, Unknown { heading, like }: &Unknown) -> Result<(), ReadError> {
+    fn warn(&mut self, Ignored { heading, why }: &Ignored) -> Result<(), ReadError> {
         self.warned += 1;
         match self.warned {
-            1..=MOST_WARNINGS => self.note(match like {
-                Some(like) => format!(
+            1..=MOST_WARNINGS => self.note(match why {
+                Why::Unknown { like: Some(like) } => format!(
                     "warning: the column {heading} is unknown and ignored; is it {like}? \
                      --map \"{heading}={like}\" says so"
                 ),
-                None => format!(
+                Why::Unknown { like: None } => format!(
                     "warning: the column {heading} is unknown and ignored; \
                      --map \"{heading}=ATTRIBUTE\" names what it holds"
+                ),
+                Why::Ids => format!(
+                    "warning: the column {heading} is ignored, because its numbers may be those of another \
+                     system; --ids says that they are ids of this registry"
                 ),
             }),
             it if it == MOST_WARNINGS + 1 => {

@@ -2,6 +2,7 @@
 
 mod going_on;
 mod hostile;
+mod ids;
 mod numbers;
 mod options;
 mod spreadsheets;
@@ -144,8 +145,8 @@ async fn what_the_list_answers_comes_in_as_it_was(server: TestServer) {
         crate::database::TestDatabase::postgres()
     };
     let other = Home::new(other);
-    imported(&other.run_reading(&["import", "-"], &pages), 0, "3 created");
-    imported(&other.run_reading(&["import", "-"], &pages), 0, "3 unchanged");
+    imported(&other.run_reading(&["import", "-", "--ids"], &pages), 0, "3 created");
+    imported(&other.run_reading(&["import", "-", "--ids"], &pages), 0, "3 unchanged");
     let there = TestServer::start(other, &[]);
     assert_eq!(there.get(list).await.json()["data"], server.get(list).await.json()["data"]);
     assert_eq!(there.get("/api/v1/customers").await.json()["total"], 2);
@@ -286,8 +287,8 @@ async fn ids_and_accounts_go_on_behind_what_came_in(server: TestServer) {
         first + 2,
     );
     write(&server.home, "ids.csv", &taken);
-    imported(&server.home.run(&["import", "ids.csv"]), 0, "3 created");
-    imported(&server.home.run(&["import", "ids.csv"]), 0, "3 unchanged");
+    imported(&server.home.run(&["import", "ids.csv", "--ids"]), 0, "3 created");
+    imported(&server.home.run(&["import", "ids.csv", "--ids"]), 0, "3 unchanged");
     let old = server.get(&format!("/api/v1/customers/{}", first + 1)).await.expect(200);
     assert_eq!(
         (&old["created_at"], &old["updated_at"]),

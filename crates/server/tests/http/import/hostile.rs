@@ -108,13 +108,13 @@ async fn whoever_has_no_id_gets_none_that_another_brings(home: Home) {
     let lines = "50,P50,fifty\n,P1,y\n52,,fiftytwo\n51,,fiftyone\n";
     write(&home, "m.csv", format!("id,customerAccount,name\n{lines}"));
     let counts = "4 created, 0 updated, 0 unchanged, 0 skipped, 0 refused";
-    imported(&home.run(&["import", "m.csv", "--dry-run"]), 0, counts);
-    imported(&home.run(&["import", "m.csv"]), 0, counts);
+    imported(&home.run(&["import", "m.csv", "--ids", "--dry-run"]), 0, counts);
+    imported(&home.run(&["import", "m.csv", "--ids"]), 0, counts);
     let exported = home.run_well(&["export", "--format", "csv"]);
     for row in ["50,", "51,", "52,", "53,"] {
         assert!(exported.lines().any(|line| line.starts_with(row)), "{row}: {exported}");
     }
-    imported(&home.run(&["import", "m.csv"]), 0, "0 created, 0 updated, 4 unchanged");
+    imported(&home.run(&["import", "m.csv", "--ids"]), 0, "0 created, 0 updated, 4 unchanged");
 
     // In JSON it is known at the end only, behind more than are taken in at once.
     let objects = |letter: char, id: u32| {
@@ -125,8 +125,8 @@ async fn whoever_has_no_id_gets_none_that_another_brings(home: Home) {
     write(&home, "j.ndjson", objects('J', 60).join("\n"));
     write(&home, "k.json", format!("[{}]", objects('K', 2_200).join(",")));
     for file in ["j.ndjson", "k.json"] {
-        imported(&home.run(&["import", file]), 0, "2101 created, 0 updated, 0 unchanged");
-        imported(&home.run(&["import", file]), 0, "0 created, 0 updated, 2101 unchanged");
+        imported(&home.run(&["import", file, "--ids"]), 0, "2101 created, 0 updated, 0 unchanged");
+        imported(&home.run(&["import", file, "--ids"]), 0, "0 created, 0 updated, 2101 unchanged");
     }
     assert_eq!(home.database.count("customers WHERE id IN (60, 2200) AND name = 'last'"), 2);
 }
@@ -309,7 +309,7 @@ async fn json_of_any_kind_is_told(home: Home) {
         "n.ndjson",
         "[1]\n{\"name\":{\"a\":1}}\n{\"id\":9007199254740991,\"name\":\"x\"}\n",
     );
-    let ran = home.run(&["import", "n.ndjson"]);
+    let ran = home.run(&["import", "n.ndjson", "--ids"]);
     imported(&ran, 1, "0 created, 0 updated, 0 unchanged, 0 skipped, 3 refused");
     for told in [
         "line 1: is no JSON object",

@@ -44,9 +44,9 @@ async fn what_a_refused_row_brings_is_made_for_nobody(home: Home) {
 
 async fn an_id_of_a_refused_row_is_made_for_nobody(home: Home) {
     write(&home, "i.csv", "id,name,vip\n,Anna,\n1,Dora,maybe\n");
-    imported(&home.run(&["import", "i.csv"]), 1, "1 created, 0 updated, 0 unchanged");
+    imported(&home.run(&["import", "i.csv", "--ids"]), 1, "1 created, 0 updated, 0 unchanged");
     write(&home, "i.csv", "id,name,vip\n,Anna,\n1,Dora,no\n");
-    let ran = home.run(&["import", "i.csv", "--on-conflict", "update"]);
+    let ran = home.run(&["import", "i.csv", "--ids", "--on-conflict", "update"]);
     imported(&ran, 0, "1 created, 0 updated, 1 unchanged");
     assert_eq!(names(&home), ["Anna", "Dora"]);
 }
@@ -55,7 +55,7 @@ async fn who_was_there_already_has_come_in(home: Home) {
     write(&home, "a.csv", "name\nAnna\n");
     imported(&home.run(&["import", "a.csv"]), 0, "1 created");
     write(&home, "b.csv", "id,name\n,Anna\n1,Dora\n");
-    let ran = home.run(&["import", "b.csv", "--on-conflict", "update"]);
+    let ran = home.run(&["import", "b.csv", "--ids", "--on-conflict", "update"]);
     imported(&ran, 1, "0 created, 0 updated, 1 unchanged, 0 skipped, 1 refused");
     assert!(ran.stderr.contains("than in an earlier row about the same customer"), "{ran:?}");
     assert_eq!(names(&home), ["Anna"]);
@@ -65,9 +65,9 @@ async fn accounts_are_made_when_all_others_are_in(home: Home) {
     let table = "id,customerAccount,name\n24,X,Zed\n,,Anna\n,CL000025,Dora\n,CL000026,Emil\n";
     write(&home, "o.csv", table);
     let counts = "4 created, 0 updated, 0 unchanged, 0 skipped, 0 refused";
-    imported(&home.run(&["import", "o.csv", "--dry-run"]), 0, counts);
-    imported(&home.run(&["import", "o.csv"]), 0, counts);
-    imported(&home.run(&["import", "o.csv"]), 0, "0 created, 0 updated, 4 unchanged");
+    imported(&home.run(&["import", "o.csv", "--ids", "--dry-run"]), 0, counts);
+    imported(&home.run(&["import", "o.csv", "--ids"]), 0, counts);
+    imported(&home.run(&["import", "o.csv", "--ids"]), 0, "0 created, 0 updated, 4 unchanged");
     let anna = "customers WHERE id = 27 AND account_key = 'cl000027' AND name = 'Anna'";
     assert_eq!(home.database.count(anna), 1);
 }
@@ -77,7 +77,7 @@ async fn ids_that_are_brought_in_a_row_are_passed_over(home: Home) {
     let refused = (3..=3_000).map(|id| format!("{id},,maybe\n")).collect::<String>();
     let rows = (0..5).map(|n| format!(",New {n},\n")).collect::<String>();
     write(&home, "p.csv", format!("id,name,vip\n{rows}{refused}"));
-    imported(&home.run(&["import", "p.csv"]), 1, "5 created, 0 updated");
+    imported(&home.run(&["import", "p.csv", "--ids"]), 1, "5 created, 0 updated");
     let ids = home.database.values("SELECT CAST(id AS TEXT) AS value FROM customers ORDER BY id");
     assert_eq!(ids, ["1", "2", "3001", "3002", "3003"]);
 }

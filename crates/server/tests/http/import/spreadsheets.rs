@@ -121,8 +121,8 @@ async fn a_cell_that_is_not_there_is_empty(home: Home) {
     assert_eq!(home.database.count("customers WHERE registration_number IS NULL"), 2);
 }
 
-/// A document whose only sheet has these rows.
-fn document(rows: &str) -> Vec<u8> {
+/// The files of a document whose only sheet has these rows.
+pub fn document(rows: &str) -> Vec<(&'static str, Vec<u8>)> {
     let content = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><office:document-content \
          xmlns:office=\"urn:oasis:names:tc:opendocument:xmlns:office:1.0\" \
@@ -134,14 +134,20 @@ fn document(rows: &str) -> Vec<u8> {
     let manifest = "<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\">\
         <manifest:file-entry manifest:full-path=\"/\" \
         manifest:media-type=\"application/vnd.oasis.opendocument.spreadsheet\"/></manifest:manifest>";
-    archive(&[
-        ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),
-        ("META-INF/manifest.xml", manifest.as_bytes()),
-        ("content.xml", content.as_bytes()),
-    ])
+    vec![
+        ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet".to_vec()),
+        ("META-INF/manifest.xml", manifest.as_bytes().to_vec()),
+        ("content.xml", content.into_bytes()),
+    ]
 }
 
-fn text_cells(texts: &[&str]) -> String {
+/// The same, as the archive that it is.
+fn packed(rows: &str) -> Vec<u8> {
+    let files = document(rows);
+    archive(&files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect::<Vec<_>>())
+}
+
+pub fn text_cells(texts: &[&str]) -> String {
     let cell = |text: &&str| {
         format!(
             "<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>"
@@ -165,7 +171,7 @@ async fn an_opendocument_spreadsheet_comes_in(server: TestServer) {
          table:number-columns-repeated=\"16384\"/></table:table-row>"
             .into(),
     ];
-    write(&server.home, "clients.ods", document(&rows.concat()));
+    write(&server.home, "clients.ods", packed(&rows.concat()));
     imported(&server.home.run(&["import", "clients.ods"]), 0, "2 created");
     let found = server.get("/api/v1/customerAccounts/411-%C3%A9").await.expect(200);
     assert_eq!((&found["name"], &found["active"]), (&json!("Crème & fils"), &json!(false)));
@@ -207,7 +213,7 @@ async fn cells_that_are_said_to_be_many_are_refused(home: Home) {
                 <text:p>x</text:p></table:table-cell>";
     let rows =
         format!("<table:table-row table:number-rows-repeated=\"1000000\">{full}</table:table-row>");
-    write(&home, "bomb.ods", document(&rows));
+    write(&home, "bomb.ods", packed(&rows));
     let ran = home.run(&["import", "bomb.ods"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("more than 4000000 cells"), "{ran:?}");
