@@ -19,7 +19,7 @@ use crate::change::Change;
 use crate::error::{Abort, unavailable};
 use crate::listing::Dialect;
 use crate::row::{CustomerRow, HistoryRow};
-use crate::{migrations, queries, reading};
+use crate::{erasing, migrations, queries, reading};
 
 /// How many queries a read takes.
 #[derive(Clone, Copy)]
@@ -129,6 +129,15 @@ impl CustomerRepository for PostgresStore {
     }
 
     async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
+        // Nothing is forgotten before a precondition is asked.
+        let mut behind = write.precondition.is_none().then_some(0);
+        while let Some(entry) = behind {
+            let ahead = move |conn: &mut PgConnection| {
+                let conn = &mut Asked { conn, has_search_index: false };
+                erasing::forget_ahead(conn, id, entry)
+            };
+            behind = self.connections.query(ahead).await?;
+        }
         self.make(write, move |writing, conn| writing.erase(conn, id)).await
     }
 

@@ -18,7 +18,7 @@ use crate::change::Change;
 use crate::error::{Abort, unavailable};
 use crate::listing::Dialect;
 use crate::row::{CustomerRow, HistoryRow, at_most_one};
-use crate::{migrations, queries, reading};
+use crate::{erasing, migrations, queries, reading};
 
 /// Runs a list or a search on one state of the database.
 fn on_snapshot<T>(
@@ -96,6 +96,11 @@ impl CustomerRepository for SqliteStore {
     }
 
     async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
+        // Nothing is forgotten before a precondition is asked.
+        let mut behind = write.precondition.is_none().then_some(0);
+        while let Some(entry) = behind {
+            behind = self.write(move |conn| erasing::forget_ahead(conn, id, entry)).await?;
+        }
         let erased = self.make(write, move |writing| writing.erase(id)).await?;
         let file = self.file.clone();
         let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(file.name())).await;

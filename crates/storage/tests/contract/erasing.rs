@@ -7,7 +7,8 @@ use customers_domain::history::{Action, Change};
 use customers_domain::search::SearchTerm;
 use customers_domain::selection::Page;
 use customers_domain::{
-    Customer, CustomerId, ERASED_NAME, Idempotency, NewCustomer, Value, Write, WriteError,
+    Customer, CustomerId, ERASED_NAME, Idempotency, NewCustomer, Precondition, Value, Write,
+    WriteError,
 };
 use customers_storage::Store;
 
@@ -83,6 +84,33 @@ async fn its_history_tells_who_changed_what_and_when_but_no_values(database: Tes
     }
     assert_eq!(after, expected);
     assert!(entry.changes.iter().all(|it| (&it.from, &it.to) == (&Value::Null, &Value::Null)));
+}
+
+/// More entries than are read at once.
+async fn a_long_history_has_no_value_left(database: TestDatabase) {
+    let store = open(&database);
+    let id = customer_with_a_past(&store, &database).await.id;
+    for number in 0..150 {
+        update(&store, id, &[("comment", &format!("Xanadu {number}"))]).await;
+    }
+    assert!(store.customers.erase(id, write()).await.unwrap().1);
+    let entries = store.customers.history(id, None, 500).await.unwrap().unwrap();
+    assert_eq!(entries.len(), 154);
+    for change in entries.iter().flat_map(|entry| &entry.changes) {
+        assert_eq!((&change.from, &change.to), (&Value::Null, &Value::Null));
+    }
+    assert_eq!(database.count("customer_history WHERE changes LIKE '%Xanadu%'"), 0);
+    // A precondition that does not hold changes nothing.
+    update(&store, id, &[("comment", "Xanadu")]).await;
+    for _ in 0..20 {
+        update(&store, id, &[("comment", "Ypsilon")]).await;
+        update(&store, id, &[("comment", "Xanadu")]).await;
+    }
+    let never = Precondition::new(|_| false);
+    let write = Write { precondition: Some(never), ..write() };
+    let refused = store.customers.erase(id, write).await;
+    assert!(matches!(refused, Err(WriteError::PreconditionFailed)), "{refused:?}");
+    assert_eq!(database.count("customer_history WHERE changes LIKE '%Ypsilon%'"), 40);
 }
 
 async fn it_is_no_longer_found_by_what_it_was(database: TestDatabase) {
@@ -218,6 +246,7 @@ cases! {
     both: [
         an_erased_customer_keeps_id_account_and_times,
         its_history_tells_who_changed_what_and_when_but_no_values,
+        a_long_history_has_no_value_left,
         it_is_no_longer_found_by_what_it_was,
         a_deleted_customer_is_erased_and_stays_deleted,
         erasing_again_changes_nothing_unless_something_was_done,
