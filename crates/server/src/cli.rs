@@ -93,12 +93,22 @@ pub enum Command {
     /// Copy an SQLite database into a new file, while servers use it.
     ///
     /// The copy holds what was answered before it began. How far it is gets told on stderr; SIGINT
-    /// or SIGTERM stops it and leaves nothing. To restore a copy, stop the servers, put it in the
-    /// place of the database, and remove that one's -wal and -shm files. PostgreSQL has pg_dump and
-    /// continuous archiving for this.
+    /// or SIGTERM stops it and leaves nothing. `customers restore` puts a copy in the place of the
+    /// database. PostgreSQL has pg_dump and continuous archiving for this.
     Backup {
         /// The new file.
         path: PathBuf,
+    },
+    /// Put a copy of an SQLite database in the place of the database.
+    ///
+    /// The servers must be stopped: the command refuses while any process has the database open. It copies
+    /// the file beside the database, looks whether the copy is sound and of a schema that this version
+    /// knows, and only then replaces the database and removes what SQLite has kept beside it. The file
+    /// itself stays as it is. What was written to the database since the copy was made is lost.
+    /// PostgreSQL has pg_restore for this.
+    Restore {
+        /// The copy, as `customers backup` made it.
+        file: PathBuf,
     },
     /// Write customers to a file or to stdout, as NDJSON, CSV or XLSX, while servers run.
     ///

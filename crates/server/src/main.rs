@@ -15,6 +15,7 @@ mod logging;
 mod metrics;
 mod printable;
 mod pull;
+mod restore;
 mod same_file;
 mod serve;
 mod signals;
@@ -143,6 +144,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Import(from) => import::run(&cli.database, from).await,
         Command::Pull(from) => pull::run(&cli.database, from).await,
         Command::Backup { path } => backup::run(&cli.database.url()?, &path).await,
+        Command::Restore { file } => restore::run(&cli.database.url()?, &file).await,
         Command::Export(to) => {
             expect_database(&cli.database)?;
             export::run(&cli.database, to).await

@@ -28,7 +28,10 @@ pub fn refuse<'a>(
         // SQLite keeps them beside the file, and not beside a link to it.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let beside = |ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
-        if ["", "-wal", "-shm", "-journal"].iter().any(|ending| is_same(written, &beside(ending))) {
+        if ["", "-wal", "-shm", "-journal", "-lock"]
+            .iter()
+            .any(|ending| is_same(written, &beside(ending)))
+        {
             return Err(Failure::Usage(format!(
                 "{} belongs to the database; name another file to write to",
                 written.display()

@@ -106,8 +106,7 @@ impl Backup {
     /// Copies the database as it is at one moment, and returns when the copy is on the disk and has
     /// its name. Servers that use the database go on reading and writing.
     ///
-    /// The copy is a database itself: to restore it, stop the servers, put it in the place of the
-    /// database, and remove that one's `-wal` and `-shm` files.
+    /// The copy is a database itself. [`Restore`](crate::Restore) puts it in the place of the database.
     ///
     /// # Errors
     ///

@@ -23,6 +23,9 @@ pub enum OpenError {
     /// The database cannot be reached, or the file cannot be read.
     #[error("cannot open the database: {0}")]
     Connect(#[source] Box<dyn StdError + Send + Sync>),
+    /// Another process puts a copy in its place.
+    #[error("{0} is being restored; start again when that is done")]
+    Restoring(PathBuf),
     /// A newer version has migrated it.
     #[error(
         "the database belongs to a newer version of customers, which has migrated it to {0}; run \

@@ -17,6 +17,7 @@ mod postgres;
 mod queries;
 mod reading;
 mod refresh;
+mod restore;
 mod row;
 mod schema;
 mod searching;
@@ -39,6 +40,7 @@ pub use export::Export;
 pub use import::{Brought, Import, ImportError, ImportMode, ImportOptions, Outcome};
 pub use mending::MendedStatistics;
 pub use migrations::{Schema, schema};
+pub use restore::{Prepared, Restore, RestoreError};
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Secret};
 

@@ -141,6 +141,15 @@ pub(crate) fn pending_postgres(conn: &mut PgConnection) -> Result<usize, OpenErr
     count_pending::<Pg>(&POSTGRES, applied_postgres(conn))
 }
 
+/// Whether an SQLite database is one of this service. Refused as by migrating.
+pub(crate) fn is_ours_sqlite(conn: &mut SqliteConnection) -> Result<bool, OpenError> {
+    let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+    // Where there is no note of any migration, none was made.
+    let applied: Vec<_> = applied.load(conn).unwrap_or_default();
+    is_pending::<Sqlite>(&SQLITE, &applied)?;
+    Ok(!applied.is_empty())
+}
+
 /// The same of an SQLite database.
 pub(crate) fn pending_sqlite(conn: &mut SqliteConnection) -> Result<usize, OpenError> {
     let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);

@@ -5,6 +5,7 @@ mod deferred;
 mod file;
 pub(crate) mod import;
 mod lanes;
+pub(crate) mod presence;
 mod read_lock;
 mod readers;
 mod reads;
@@ -34,6 +35,7 @@ use crate::statistics::{Instrumented, Statistics};
 use crate::{Options, migrations, refresh};
 use file::DatabaseFile;
 use lanes::Lanes;
+use presence::Presence;
 use read_lock::ReadLock;
 use readers::Readers;
 use wal::Wal;
@@ -73,6 +75,8 @@ pub(crate) struct SqliteStore {
     writer: Writer,
     mending: Arc<Mending>,
     numbering: AccountNumbering,
+    /// Dropped when everything else is closed.
+    _presence: Presence,
 }
 
 impl SqliteStore {
@@ -81,6 +85,7 @@ impl SqliteStore {
             std::fs::create_dir_all(folder)
                 .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
         }
+        let presence = Presence::share(path)?;
         let file = file_name(path)?;
         let mut conn = connect_for_writing(&file)?;
         let failed = |error: diesel::result::Error| OpenError::Migrate(error.into());
@@ -91,16 +96,16 @@ impl SqliteStore {
         }
         set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT).map_err(failed)?;
         let count = reading_threads(options.connections);
-        let readers = Readers::open(&file, count)?;
-        let read_lock = ReadLock::hold(&file)?;
-        let wal = Wal::of(&file);
         let file = DatabaseFile::of(&file).map_err(|error| OpenError::Connect(error.into()))?;
         let file = Arc::new(file);
+        let readers = Readers::open(file.clone(), count)?;
+        let read_lock = ReadLock::hold(file.name())?;
+        let wal = Wal::of(file.name());
         let lanes = Lanes::new(file.clone(), count);
         let same_file = file.clone();
         let mending = Arc::new(Mending::default());
         let reconnect = move || connect_for_writing(same_file.name());
-        let writer = Writer::start(conn, wal, mending.clone(), reconnect);
+        let writer = Writer::start(conn, wal, file.clone(), mending.clone(), reconnect);
         Ok(Self {
             file,
             mending,
@@ -108,6 +113,7 @@ impl SqliteStore {
             lanes,
             _read_lock: read_lock,
             writer,
+            _presence: presence,
             numbering: options.numbering,
         })
     }
@@ -164,6 +170,8 @@ pub(crate) fn file_name(path: &Path) -> Result<String, OpenError> {
 }
 
 pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenError> {
+    // Until SQLite's own lock tells that the database is in use.
+    let _presence = Presence::share(Path::new(file))?;
     let connect = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let mut conn = SqliteConnection::establish(file)?;
         set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT)?;
@@ -194,11 +202,13 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
 
 /// A connection of its own for a read that takes long.
 pub(crate) fn connect_for_reading(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let _presence = Presence::share(path)?;
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| OpenError::Connect(error);
     let mut conn =
         SqliteConnection::establish(&file_name(path)?).map_err(|error| failed(error.into()))?;
     conn.batch_execute(&format!(
-        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{SCANNING_CACHE_KIB};",
+        "PRAGMA busy_timeout = {}; PRAGMA query_only = ON; PRAGMA cache_size = -{SCANNING_CACHE_KIB};
+         SELECT count(*) FROM sqlite_master;",
         WRITE_LOCK_TIMEOUT.as_millis()
     ))
     .map_err(|error| failed(error.into()))?;

@@ -39,11 +39,7 @@ async fn a_copy_made_under_load_can_take_the_place_of_the_database(mut server: T
 
     // As the documentation says, where most is left behind.
     server.program.kill();
-    let path = server.home.database.path();
-    fs::rename(&copy, &path).expect("the copy in its place");
-    for old in ["-wal", "-shm"] {
-        fs::remove_file(format!("{}{old}", path.display())).expect("what a crash leaves");
-    }
+    server.home.run_well(&["restore", text(&copy)]);
     assert_sound(&server.home.database);
     assert_kept_once(&server.home.database, &before.created);
     server.crash_and_restart();

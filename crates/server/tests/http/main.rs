@@ -67,6 +67,7 @@ mod races;
 mod rate_limits;
 mod reading;
 mod replica;
+mod restoring;
 mod round_trip;
 mod searching;
 mod shutdown;

@@ -102,6 +102,7 @@ impl CustomerRepository for SqliteStore {
             behind = self.write(move |conn| erasing::forget_ahead(conn, id, entry)).await?;
         }
         let erased = self.make(write, move |writing| writing.erase(id)).await?;
+        self.file.check()?;
         let file = self.file.clone();
         let scrubbed = tokio::task::spawn_blocking(move || scrubbing::scrub(file.name())).await;
         let scrubbed = scrubbed.map_err(|panic| RepositoryError::Internal(panic.into()))?;
@@ -177,6 +178,7 @@ impl CustomerRepository for SqliteStore {
     }
 
     async fn ready(&self) -> Result<(), RepositoryError> {
+        self.file.check()?;
         let ready = self.readers.read(|conn| {
             queries::nobody().select(CustomerRow::as_select()).load(conn)?;
             queries::nobodys_keys().get_results::<i64>(conn)?;

@@ -32,21 +32,25 @@ impl DatabaseFile {
         &self.name
     }
 
-    /// Whether the file is still under its path.
+    /// Refuses to go on where the file is no longer under its path.
     ///
     /// # Errors
     ///
     /// [`RepositoryError::Unavailable`] where another file is, or none.
     pub fn check(&self) -> Result<(), RepositoryError> {
-        let reason = match identity(&self.name) {
-            Ok(identity) if identity == self.identity => return Ok(()),
-            Ok(_) => "another file has taken its place".to_owned(),
-            Err(error) => error.to_string(),
-        };
+        self.replaced().map_or(Ok(()), |reason| Err(unavailable(reason)))
+    }
+
+    /// What has become of the file; `None` where it is still under its path.
+    pub fn replaced(&self) -> Option<String> {
         let name = &self.name;
-        Err(unavailable(format!(
-            "the database file {name} was replaced: {reason}; restart the server"
-        )))
+        match identity(name) {
+            Ok(identity) if identity == self.identity => None,
+            Ok(_) => {
+                Some(format!("another file has taken the place of {name}; restart the server"))
+            }
+            Err(error) => Some(format!("{name} is not there any more: {error}")),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use customers_domain::RepositoryError;
 use diesel::prelude::*;
@@ -14,6 +14,7 @@ use diesel::r2d2::R2D2Connection;
 use diesel::sqlite::SqliteConnection;
 
 use super::connect_for_point_reads;
+use super::file::DatabaseFile;
 use crate::error::{OpenError, from_sqlite, unavailable};
 use crate::statistics::PoolStatistics;
 
@@ -24,16 +25,17 @@ thread_local! {
 
 /// As many connections as threads read at once.
 pub(super) struct Readers {
-    file: String,
+    file: Arc<DatabaseFile>,
     connections: Box<[Mutex<SqliteConnection>]>,
 }
 
 impl Readers {
     /// So many connections to this file.
-    pub fn open(file: &str, count: NonZeroU32) -> Result<Self, OpenError> {
-        let connections = (0..count.get()).map(|_| connect_for_point_reads(file).map(Mutex::new));
+    pub fn open(file: Arc<DatabaseFile>, count: NonZeroU32) -> Result<Self, OpenError> {
+        let connect = |_| connect_for_point_reads(file.name()).map(Mutex::new);
+        let connections = (0..count.get()).map(connect);
         let connections = connections.collect::<Result<_, _>>().map_err(OpenError::Connect)?;
-        Ok(Self { file: file.to_owned(), connections })
+        Ok(Self { file, connections })
     }
 
     /// Runs a point read here and now: it takes microseconds, less than handing it to a thread.
@@ -84,7 +86,8 @@ impl Readers {
     }
 
     fn connect(&self) -> Result<SqliteConnection, RepositoryError> {
-        connect_for_point_reads(&self.file).map_err(unavailable)
+        self.file.check()?;
+        connect_for_point_reads(self.file.name()).map_err(unavailable)
     }
 
     /// The figures of this moment.
@@ -109,7 +112,9 @@ mod tests {
     fn readers(count: u32) -> (tempfile::TempDir, Readers) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.db").to_str().unwrap().to_owned();
-        let readers = Readers::open(&file, NonZeroU32::new(count).unwrap()).unwrap();
+        drop(SqliteConnection::establish(&file).unwrap());
+        let file = Arc::new(DatabaseFile::of(&file).unwrap());
+        let readers = Readers::open(file, NonZeroU32::new(count).unwrap()).unwrap();
         (folder, readers)
     }
 

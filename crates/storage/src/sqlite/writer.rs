@@ -14,6 +14,7 @@ use diesel::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::deferred::Deferred;
+use super::file::DatabaseFile;
 use super::wal::{self, Wal};
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
 use crate::mending::Mending;
@@ -41,6 +42,7 @@ impl Writer {
     pub fn start(
         conn: SqliteConnection,
         wal: Wal,
+        file: Arc<DatabaseFile>,
         mending: Arc<Mending>,
         reconnect: impl Fn() -> Result<SqliteConnection, OpenError> + Send + 'static,
     ) -> Self {
@@ -49,7 +51,7 @@ impl Writer {
         let (counted, wal_path) = (groups.clone(), wal.path().to_owned());
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write(jobs, conn, wal, &counted, &mending, reconnect))
+            .spawn(move || write(jobs, conn, wal, &file, &counted, &mending, reconnect))
             .expect("a thread for writing");
         Self { queue: Some(queue), thread: Some(thread), groups, wal: wal_path }
     }
@@ -196,6 +198,7 @@ fn write(
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     mut conn: SqliteConnection,
     mut wal: Wal,
+    file: &DatabaseFile,
     groups: &Groups,
     mending: &Mending,
     reconnect: impl Fn() -> Result<SqliteConnection, OpenError>,
@@ -203,6 +206,11 @@ fn write(
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
         groups.add(group.len());
+        // What is written into a file that was replaced is lost when the process ends.
+        if let Some(reason) = file.replaced() {
+            group.drain(..).for_each(|job| job.answer(Err(unavailable(reason.clone()))));
+            continue;
+        }
         // Each job catches its own panics. What else panics is in the log, and the jobs that were not
         // answered are dropped, which tells those who wait for them.
         let _ =

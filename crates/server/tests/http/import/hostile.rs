@@ -189,7 +189,7 @@ async fn nothing_is_written_over_what_is_read_or_kept(home: Home) {
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.stderr.contains(told), "{ran:?}");
     }
-    for ending in ["", "-wal", "-shm", "-journal"] {
+    for ending in ["", "-wal", "-shm", "-journal", "-lock"] {
         let beside = format!("{database}{ending}");
         let ran = home.run(&["export", &beside, "--format", "csv"]);
         assert_eq!(ran.code, 2, "{ran:?}");

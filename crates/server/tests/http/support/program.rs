@@ -217,6 +217,11 @@ impl Program {
         let _ = self.child.wait();
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
     /// Waits for its end, and the end of what it prints.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
