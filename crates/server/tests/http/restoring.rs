@@ -142,9 +142,11 @@ async fn what_is_no_sound_copy_is_not_restored(mut server: TestServer) {
     fs::write(&unsound, "").expect("an empty file");
     assert_refused(&home.run(&["restore", text(&unsound)]), "no database of customers");
 
-    let newer = crate::database::TestDatabase::at(&format!("sqlite://{}", copy.display()));
-    newer.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000')");
-    assert_refused(&home.run(&["restore", text(&copy)]), "newer version");
+    let newer = home.folder().join("newer.db");
+    home.database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('2999')");
+    home.run_well(&["backup", text(&newer)]);
+    home.database.execute("DELETE FROM __diesel_schema_migrations WHERE version = '2999'");
+    assert_refused(&home.run(&["restore", text(&newer)]), "newer version");
     assert_refused(&home.run(&["restore", "nowhere.db"]), "there is no file nowhere.db");
     let path = home.database.path();
     assert_refused(&home.run(&["restore", text(&path)]), "is the database itself");
