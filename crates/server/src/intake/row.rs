@@ -41,6 +41,17 @@ pub struct Row {
     pub cells: Vec<(usize, Cell)>,
 }
 
+impl Row {
+    /// How many bytes its values take.
+    pub fn bytes(&self) -> usize {
+        let of_cell = |(_, cell): &(usize, Cell)| match cell {
+            Cell::Number(text) | Cell::Text(text) | Cell::Error(text) => text.len(),
+            Cell::Null | Cell::Boolean(_) | Cell::Composite | Cell::Broken => 0,
+        };
+        self.cells.iter().map(of_cell).sum()
+    }
+}
+
 /// What a reader finds, in its order.
 pub enum Found {
     /// An export of a registry has written it, and says so: a column `id` that follows holds ids.

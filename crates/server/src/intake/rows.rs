@@ -12,8 +12,10 @@ use customers_storage::Brought;
 use super::columns::{Columns, Fault, Ignored, MOST as MOST_COLUMNS, Why};
 use super::row::{Column, Found, ReadError, Row};
 
-/// So many customers are taken in at once.
+/// The most customers that are taken in at once, and the most bytes of their values: what is taken in is held
+/// in memory several times, and on SQLite others wait until it is written.
 const BATCH: usize = 2_000;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// So many columns that are unknown are named.
 const MOST_WARNINGS: u32 = 20;
@@ -46,6 +48,8 @@ pub struct Rows {
     to: SyncSender<Message>,
     stop: Arc<AtomicBool>,
     batch: Batch,
+    /// The bytes of the values in it.
+    batch_bytes: usize,
     /// Rows of lines before this one are passed over.
     start_at: u64,
     /// The rows without an id where others have one, and behind them those without an account: they come
@@ -87,6 +91,7 @@ impl Rows {
             to,
             stop,
             batch: Batch::new(),
+            batch_bytes: 0,
             start_at,
             waiting,
             waits: false,
@@ -155,7 +160,7 @@ impl Rows {
                 self.note_numbers(&row);
                 match row.line < self.start_at {
                     true => Ok(()),
-                    false => self.add(row.line, Err(vec![Fault::of_row(what)])),
+                    false => self.add(&row, Err(vec![Fault::of_row(what)])),
                 }
             }
             Found::Row(row) => {
@@ -185,7 +190,7 @@ impl Rows {
 
     /// Whether a batch is nearly full.
     pub fn is_nearly_full(&self) -> bool {
-        self.batch.len() >= BATCH / 2
+        self.batch.len() >= BATCH / 2 || self.batch_bytes >= BATCH_BYTES / 2
     }
 
     /// Hands on what is left when reading has ended like this. Where it cannot be read on, what came before
@@ -267,13 +272,16 @@ impl Rows {
         match read {
             Ok(incoming) if may_wait && incoming.account().is_none() => self.wait(&row, 1),
             Ok(incoming) if may_wait && has_ids && incoming.id.is_none() => self.wait(&row, 0),
-            read => self.add(row.line, read),
+            read => self.add(&row, read),
         }
     }
 
-    fn add(&mut self, line: u64, read: Result<Incoming, Vec<Fault>>) -> Result<(), ReadError> {
-        self.batch.push((line, read));
-        if self.batch.len() < BATCH { Ok(()) } else { self.flush() }
+    fn add(&mut self, row: &Row, read: Result<Incoming, Vec<Fault>>) -> Result<(), ReadError> {
+        // What is refused is not held.
+        self.batch_bytes += if read.is_ok() { row.bytes() } else { 0 };
+        self.batch.push((row.line, read));
+        let is_full = self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     fn wait(&mut self, row: &Row, stage: usize) -> Result<(), ReadError> {
@@ -287,6 +295,7 @@ impl Rows {
 
     fn flush(&mut self) -> Result<(), ReadError> {
         let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
         if batch.is_empty() { Ok(()) } else { self.send(Message::Batch(batch)) }
     }
 
@@ -299,5 +308,50 @@ impl Rows {
 
     fn columns(&self) -> MutexGuard<'_, Columns> {
         self.columns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use customers_domain::AccountNumbering;
+
+    use super::super::headings::Headings;
+    use super::*;
+    use crate::intake::Cell;
+
+    /// The sizes of the batches that so many rows make, each with a comment of so many bytes.
+    fn batches(count: u64, comment: usize) -> Vec<usize> {
+        let columns = Columns::new(Headings::new(&[]).expect("headings"), false);
+        let (to, messages) = mpsc::sync_channel(1_000);
+        let brought = Brought::new(AccountNumbering::default());
+        let columns = Arc::new(Mutex::new(columns));
+        let rows = Rows::new(columns, to, Arc::default(), 0, false, brought);
+        let mut rows = rows.expect("temporary files");
+        let names = ["customerAccount", "name", "comment"];
+        let heading = names.map(|name| Column { name: name.to_owned(), letters: None });
+        let mut read = rows.take(Found::Heading(heading.to_vec()));
+        for line in 1..=count {
+            let texts = [format!("A{line}"), "A".to_owned(), "x".repeat(comment)];
+            let cells = texts.into_iter().map(Cell::Text).enumerate().collect();
+            read = read.and_then(|()| rows.take(Found::Row(Row { line, cells })));
+        }
+        rows.finish(read).expect("rows");
+        let size = |message| match message {
+            Message::Batch(batch) => {
+                assert!(batch.iter().all(|(_, read)| read.is_ok()));
+                Some(batch.len())
+            }
+            _ => None,
+        };
+        messages.into_iter().filter_map(size).collect()
+    }
+
+    #[test]
+    fn a_batch_ends_by_its_rows_or_by_their_bytes() {
+        assert_eq!(batches(4_100, 10), [2_000, 2_000, 100]);
+        // 4 MiB are 105 of them.
+        assert_eq!(batches(250, 40_000), [105, 105, 40]);
     }
 }
