@@ -58,7 +58,7 @@ pub struct UnknownAction;
 /// A value that was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The attribute, or `deleted_at`.
+    /// The attribute, or `deleted_at`, or `created_at`, which an import may change.
     pub name: String,
     /// What it was before.
     pub from: Value<'static>,
@@ -84,7 +84,8 @@ pub struct HistoryEntry {
 }
 
 impl Customer {
-    /// What differs from the customer as it was before; from the defaults where it is new.
+    /// What differs from the customer as it was before; from the defaults where it is new. When it was last
+    /// changed is no difference, and nor is when a new customer was created.
     pub fn changes_since(&self, before: Option<&Self>) -> Vec<Change> {
         let attributes = ATTRIBUTES.iter().map(|attribute| {
             let from = match before {
@@ -99,8 +100,10 @@ impl Customer {
             |at: Option<Timestamp>| at.map_or(Value::Null, |at| Value::Text(at.to_string().into()));
         let deleted_at = before.and_then(|before| before.deleted_at);
         let deletion = ("deleted_at", moment(deleted_at), moment(self.deleted_at));
+        let created_at = before.map_or(self.created_at, |before| before.created_at);
+        let creation = ("created_at", moment(Some(created_at)), moment(Some(self.created_at)));
         attributes
-            .chain([deletion])
+            .chain([deletion, creation])
             .filter(|(_, from, to)| from != to)
             .map(|(name, from, to)| Change {
                 name: name.to_owned(),
@@ -136,5 +139,11 @@ mod tests {
         assert_eq!(changes[0].to, Value::Text("1".into()));
         assert_eq!(changes[1].from, Value::Null);
         assert_eq!(names(changes), ["phone", "deleted_at"]);
+
+        let later = Customer { created_at: Timestamp::from_micros(1).unwrap(), ..created.clone() };
+        let changes = later.changes_since(Some(&created));
+        assert_eq!(changes[0].from, Value::Text("1970-01-01T00:00:00.000000Z".into()));
+        assert_eq!(changes[0].to, Value::Text("1970-01-01T00:00:00.000001Z".into()));
+        assert_eq!(names(changes), ["created_at"]);
     }
 }

@@ -151,11 +151,8 @@ impl Incoming {
             }
         };
         let mut after = self.applied_to(before);
-        let mut differing: Vec<_> =
+        let differing: Vec<_> =
             after.changes_since(Some(before)).into_iter().map(|change| change.name).collect();
-        if after.created_at != before.created_at {
-            differing.push("created_at".to_owned());
-        }
         if differing.is_empty() {
             return Verdict::Unchanged(before.id);
         }
@@ -213,10 +210,10 @@ impl Incoming {
         customer
     }
 
-    /// Whether a customer has all that comes in, and is deleted only where that is said: what has no id
-    /// and no account is known by that.
+    /// Whether a customer has all that comes in: what has no id and no account is known by that. Where nothing
+    /// is said of whether it is deleted, it may be.
     pub fn is_had_by(&self, customer: &Customer) -> bool {
-        customer.deleted_at == self.deleted_at.flatten() && self.applied_to(customer) == *customer
+        self.applied_to(customer) == *customer
     }
 }
 
@@ -312,12 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn without_id_and_account_a_deleted_one_is_known_where_that_is_said() {
+    fn without_id_and_account_a_deleted_one_is_known_unless_something_else_is_said() {
         let live = customer(7, "CL7");
         let deleted = Customer { deleted_at: Some(time(6)), ..live.clone() };
         let mut row = incoming(&[("name", "A")]);
         for (said, is_live, is_deleted) in [
-            (None, true, false),
+            (None, true, true),
             (Some(None), true, false),
             (Some(Some(time(6))), false, true),
             (Some(Some(time(7))), false, false),
