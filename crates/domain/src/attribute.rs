@@ -113,7 +113,7 @@ fn are_emails(text: &str) -> bool {
 }
 
 /// The value of one attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(untagged))]
 pub enum Value<'a> {
     /// No value.

@@ -1,5 +1,6 @@
 //! Brings in many customers at once, beside servers that use the database.
 
+mod alike;
 mod brought;
 mod overlay;
 mod plan;
@@ -24,8 +25,8 @@ use plan::{Plan, Planning};
 /// Who has done it, in the history.
 const ACTOR: &str = "import";
 
-/// Behind a batch of so many, many more are expected.
-const MANY: usize = 2_000;
+/// Behind a batch of so many, many more are expected. A full one has fewer where customers are large.
+const MANY: usize = 500;
 
 /// How often a batch is done again that other transactions stood in the way of.
 const ATTEMPTS: u32 = 10;

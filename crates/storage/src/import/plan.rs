@@ -8,13 +8,9 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use roaring::RoaringTreemap;
 
-use super::{Brought, Changed, Load, Outcome, overlay};
-use crate::listing::Dialect;
-use crate::row::{CustomerRow, customer_id, text_key};
-use crate::sql::Sql;
-
-/// Customers of one name and one value of everything else that has a column are hardly more.
-const SAME: i64 = 50;
+use super::{Brought, Changed, Load, Outcome, alike, overlay};
+use crate::row::{CustomerRow, customer_id};
+use crate::sql::{Sql, Values};
 
 /// How a plan is made.
 pub(super) struct Planning<'a> {
@@ -79,6 +75,7 @@ impl Planning<'_> {
         came: &mut RoaringTreemap,
     ) -> QueryResult<Plan> {
         let mut known = self.known(target, batch)?;
+        let alike = alike::find(target, batch, self.is_dry)?;
         let mut plan = Plan::default();
         let mut ids = Vec::new();
         for (at, incoming) in batch.iter().enumerate() {
@@ -89,7 +86,7 @@ impl Planning<'_> {
                 None if incoming.id.is_none() => {
                     let is_there = match known.created(incoming, &plan.created) {
                         Some(customer) => Some(customer.id),
-                        None => self.find(target, incoming)?,
+                        None => alike.get(&at).copied(),
                     };
                     if let Some(id) = is_there {
                         came.insert(id.get() as u64);
@@ -164,12 +161,14 @@ impl Planning<'_> {
             if self.is_dry { &["customers", overlay::SOURCE][..] } else { &["customers"] };
         // What a dry run would have written comes last, and counts.
         for source in sources {
-            let dialect = target.dialect();
-            let rows = [
-                listed(dialect, source, "id", "bigint", &ids)?,
-                listed(dialect, source, "account_key", "text", &keys)?,
-            ];
-            for query in rows.into_iter().flatten() {
+            let mut queries = Vec::new();
+            if !ids.is_empty() {
+                queries.push(listed(source, "id", Values::Numbers(ids.clone())));
+            }
+            if !keys.is_empty() {
+                queries.push(listed(source, "account_key", Values::Texts(keys.clone())));
+            }
+            for query in queries {
                 for row in target.rows(query)? {
                     let (row, customer) = row.into_both()?;
                     ids.push(customer.id.get());
@@ -232,76 +231,9 @@ impl Planning<'_> {
         }
         unreachable!("there is always another account to try")
     }
-
-    /// The customer that has all that comes in without an id and an account: it was brought in before.
-    fn find(&self, target: &mut dyn Load, incoming: &Incoming) -> QueryResult<Option<CustomerId>> {
-        let Ok(new) = incoming.changes.new_customer() else {
-            return Ok(None);
-        };
-        let key = text_key(&new.name);
-        let account = self.numbering.account(1);
-        let as_row = CustomerRow::from(&incoming.create(new, CustomerId::MIN, account, self.now));
-        let dialect = target.dialect();
-        let is = match dialect {
-            Dialect::Sqlite => " IS ",
-            Dialect::Postgres => " IS NOT DISTINCT FROM ",
-        };
-        let mut alike = Sql::default();
-        for (column, value) in as_row.binds() {
-            if incoming.changes.iter().any(|(attribute, _)| attribute.field == column) {
-                alike = alike.push(" AND customers.").push(column).push(is).bind(value);
-            }
-        }
-        if let Some(created_at) = incoming.created_at {
-            alike = alike.push(" AND customers.created_at = ").bind(created_at.as_micros());
-        }
-        if let Some(deleted_at) = incoming.deleted_at.flatten() {
-            alike = alike.push(" AND customers.deleted_at = ").bind(deleted_at.as_micros());
-        }
-        let is_deleted = if incoming.deleted_at.flatten().is_some() { "NOT NULL" } else { "NULL" };
-        let there = Sql::new(format!(
-            "FROM customer_keys AS k CROSS JOIN customers \
-             WHERE customers.id = k.id AND k.deleted_at IS {is_deleted} AND k.name = "
-        ));
-        let mut there = there.bind(key).append(alike.clone());
-        let mut queries = Vec::new();
-        if self.is_dry {
-            // Those would be others by now.
-            there = there.push(" AND customers.id NOT IN (SELECT id FROM import_overlay)");
-            let planned = Sql::new("FROM ").push(overlay::SOURCE);
-            queries.push(
-                planned.push(format!(" WHERE customers.deleted_at IS {is_deleted}")).append(alike),
-            );
-        }
-        queries.push(there);
-        for query in queries {
-            let customers = target.customers(query.push(" LIMIT ").bind(SAME), SAME as usize)?;
-            if let Some(found) = customers.iter().find(|customer| incoming.is_had_by(customer)) {
-                return Ok(Some(found.id));
-            }
-        }
-        Ok(None)
-    }
 }
 
-/// The rows of a source whose column is one of these values; `None` where there are none.
-fn listed(
-    dialect: Dialect,
-    source: &str,
-    column: &str,
-    kind: &str,
-    values: &[impl serde::Serialize],
-) -> QueryResult<Option<Sql>> {
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let list = serde_json::to_string(values).map_err(|it| Error::SerializationError(it.into()))?;
-    let (each, end) = match dialect {
-        Dialect::Sqlite => ("value FROM json_each(".to_owned(), ")"),
-        Dialect::Postgres => {
-            (format!("CAST(value AS {kind}) FROM json_array_elements_text(CAST("), " AS json))")
-        }
-    };
-    let query = format!("FROM {source} WHERE customers.{column} IN (SELECT {each}");
-    Ok(Some(Sql::new(query).bind(list).push(end).push(")")))
+/// The rows of a source whose column is one of these values.
+fn listed(source: &str, column: &str, values: Values) -> Sql {
+    Sql::new(format!("FROM {source} WHERE customers.{column}")).one_of(values)
 }

@@ -1,7 +1,9 @@
 //! Ids and accounts that are made for rows without: none that the file brings.
 
+use serde_json::Value;
+
 use super::{imported, write};
-use crate::support::Home;
+use crate::support::{Home, TestServer};
 
 cases! {
     both: [
@@ -14,6 +16,8 @@ cases! {
         when_it_was_created_is_part_of_what_a_row_says,
         nobody_who_waits_comes_in_where_it_cannot_be_read_to_its_end,
         a_dry_run_knows_whom_it_would_have_changed,
+        many_of_one_name_come_in_once,
+        whoever_was_deleted_since_does_not_come_in_again,
     ]
 }
 
@@ -102,6 +106,11 @@ async fn when_it_was_created_is_part_of_what_a_row_says(home: Home) {
     imported(&home.run(&update), 0, "1 updated");
     imported(&home.run(&update), 0, "1 unchanged");
     assert_eq!(home.database.count("customers WHERE created_at = 1577923200000000"), 1);
+    let changes = "SELECT changes AS value FROM customer_history ORDER BY id";
+    let changes: Value = serde_json::from_str(&home.database.values(changes)[1]).expect("JSON");
+    assert_eq!(changes["created_at"]["to"], "2020-01-02T00:00:00.000000Z");
+    assert!(changes["created_at"]["from"].as_str().is_some_and(|it| it > "2026"), "{changes}");
+    assert_eq!(changes.as_object().map(|it| it.len()), Some(1));
 }
 
 async fn nobody_who_waits_comes_in_where_it_cannot_be_read_to_its_end(home: Home) {
@@ -128,4 +137,47 @@ async fn a_dry_run_knows_whom_it_would_have_changed(home: Home) {
     imported(&dry, 0, "1 created, 1 updated, 0 unchanged");
     imported(&home.run(&import), 0, "1 created, 1 updated, 0 unchanged");
     assert_eq!(names(&home), ["Carla", "Dora"]);
+}
+
+async fn many_of_one_name_come_in_once(home: Home) {
+    // More than are compared at once, and all alike in what has a column.
+    let row = |n: u32| format!("Particulier,06{n:08}\n");
+    let rows = |from: u32| (from..=250).map(row).collect::<String>();
+    write(&home, "p.csv", format!("name,phone\n{}", rows(1)));
+    let counts = "250 created, 0 updated, 0 unchanged";
+    imported(&home.run(&["import", "p.csv", "--dry-run"]), 0, counts);
+    // Stopped, for example, behind some of them.
+    write(&home, "some.csv", format!("name,phone\n{}", rows(131)));
+    imported(&home.run(&["import", "some.csv"]), 0, "120 created");
+    let again = ["import", "p.csv"];
+    let dry = home.run(&[&again[..], &["--dry-run"]].concat());
+    imported(&dry, 0, "130 created, 0 updated, 120 unchanged");
+    imported(&home.run(&again), 0, "130 created, 0 updated, 120 unchanged");
+    for how in [&["--dry-run"][..], &["--start-at", "99"], &[]] {
+        let unchanged = if how.contains(&"99") { "153" } else { "250" };
+        let counts = format!("0 created, 0 updated, {unchanged} unchanged");
+        imported(&home.run(&[&again[..], how].concat()), 0, &counts);
+    }
+    // What differs in nothing but that is another one.
+    write(&home, "p.csv", format!("name,phone\n{}Particulier,\n", rows(1)));
+    imported(&home.run(&again), 0, "1 created, 0 updated, 250 unchanged");
+    assert_eq!(home.database.count("customers"), 251);
+}
+
+async fn whoever_was_deleted_since_does_not_come_in_again(server: TestServer) {
+    let row = |n: u32| format!("Particulier,06{n:08}\nOther {n},06{n:08}\n");
+    write(&server.home, "d.csv", format!("name,phone\n{}", (1..=150).map(row).collect::<String>()));
+    let import = |how: &[&str]| server.home.run(&[&["import", "d.csv"], how].concat());
+    imported(&import(&[]), 0, "300 created");
+    for id in [1, 2, 120, 299] {
+        assert_eq!(server.delete(&format!("/api/v1/customers/{id}")).await.status, 204);
+    }
+    for how in [&["--dry-run"][..], &["--on-conflict", "update"], &[]] {
+        imported(&import(how), 0, "0 created, 0 updated, 300 unchanged");
+    }
+    assert_eq!(server.home.database.count("customers WHERE deleted_at IS NOT NULL"), 4);
+    // Where it is said that nobody is deleted, they are others.
+    let rows = "name,phone,deleted_at\nParticulier,0600000001,\nParticulier,0600000002,\n";
+    write(&server.home, "d.csv", rows);
+    imported(&import(&[]), 0, "1 created, 0 updated, 1 unchanged");
 }
