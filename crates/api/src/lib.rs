@@ -42,7 +42,7 @@ pub use cors::{CorsOrigins, InvalidCorsOrigin};
 pub use envelope::REQUEST_LOG;
 pub use observer::{Answered, Observer};
 pub use openapi::{client_document, document};
-pub use origin::{InvalidPublicUrl, PublicUrl};
+pub use origin::{InvalidPublicUrl, Location, PublicUrl};
 pub use password::hash as hash_password;
 pub use routes::{app, is_administrative};
 
@@ -59,8 +59,8 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// The origins whose web pages may call.
     pub cors_origins: CorsOrigins,
-    /// Under which URL clients reach the service; unless it is said, the host that they name.
-    pub public_url: Option<PublicUrl>,
+    /// Where clients find the service.
+    pub location: Location,
     /// Whether answers show, beside the flat attributes, what older documentation shows.
     pub legacy_answers: bool,
 }

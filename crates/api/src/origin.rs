@@ -1,5 +1,6 @@
 //! Where this service is found from outside: what the URLs in answers begin with.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
@@ -42,20 +43,32 @@ impl FromStr for PublicUrl {
     }
 }
 
-/// What the URLs in the answer to a request begin with: the public URL where there is one, else the
-/// host that the client named, else the address that the server listens on.
-pub(crate) fn of(public_url: Option<&PublicUrl>, request: &HttpRequest) -> String {
-    if let Some(PublicUrl(url)) = public_url {
-        return url.clone();
-    }
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host: Option<Authority> = host.and_then(|host| host.parse().ok()).filter(is_host);
-    let config = request.app_config();
-    let scheme = if config.secure() { "https" } else { "http" };
-    // In the absolute form of a request's target (RFC 9112 §3.2.2) it decides.
-    match request.uri().authority().filter(|authority| is_host(authority)).or(host.as_ref()) {
-        Some(host) => format!("{scheme}://{host}"),
-        None => format!("{scheme}://{}", config.local_addr()),
+/// Where clients find the service.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// The URL that an administrator has set, if any.
+    pub public_url: Option<PublicUrl>,
+    /// Whether the service itself speaks TLS.
+    pub is_secure: bool,
+    /// The address that the service listens on.
+    pub address: SocketAddr,
+}
+
+impl Location {
+    /// Returns what the URLs in the answer to a request begin with: the public URL where one is set,
+    /// else the host that the client named, else the address that the service listens on.
+    pub(crate) fn origin(&self, request: &HttpRequest) -> String {
+        if let Some(PublicUrl(url)) = &self.public_url {
+            return url.clone();
+        }
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host: Option<Authority> = host.and_then(|host| host.parse().ok()).filter(is_host);
+        let scheme = if self.is_secure { "https" } else { "http" };
+        // In the absolute form of a request's target (RFC 9112 §3.2.2) it decides.
+        match request.uri().authority().filter(|authority| is_host(authority)).or(host.as_ref()) {
+            Some(host) => format!("{scheme}://{host}"),
+            None => format!("{scheme}://{}", self.address),
+        }
     }
 }
 
@@ -72,6 +85,10 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    fn location(public_url: Option<PublicUrl>) -> Location {
+        Location { public_url, is_secure: false, address: ([127, 0, 0, 1], 8080).into() }
+    }
 
     #[test]
     fn a_public_url_has_a_scheme_a_host_and_maybe_a_path() {
@@ -103,7 +120,7 @@ mod tests {
     fn the_host_is_the_clients_where_it_is_one() {
         let origin = |host: &[u8]| {
             let request = TestRequest::default().insert_header((header::HOST, host));
-            of(None, &request.to_http_request())
+            location(None).origin(&request.to_http_request())
         };
         for host in ["example.com", "example.com:8443", "10.0.0.1:80", "[::1]:8080"] {
             assert_eq!(origin(host.as_bytes()), format!("http://{host}"));
@@ -126,6 +143,7 @@ mod tests {
     fn a_public_url_goes_before_the_host() {
         let url: PublicUrl = "https://customers.example/a".parse().unwrap();
         let request = TestRequest::default().insert_header((header::HOST, "other.example"));
-        assert_eq!(of(Some(&url), &request.to_http_request()), "https://customers.example/a");
+        let origin = location(Some(url)).origin(&request.to_http_request());
+        assert_eq!(origin, "https://customers.example/a");
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::openapi::{OpenFailures, RateLimitFailure};
-use crate::{Settings, Shared, origin};
+use crate::{Settings, Shared};
 
 /// Which service this is, and in which version.
 #[derive(Serialize, ToSchema)]
@@ -41,6 +41,6 @@ pub(crate) async fn version(settings: Shared<Settings>, request: HttpRequest) ->
         version: env!("CARGO_PKG_VERSION"),
         status: "ok",
         vendor: "customers",
-        url: origin::of(settings.public_url.as_ref(), &request),
+        url: settings.location.origin(&request),
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-use customers_api::{CorsOrigins, PublicUrl, TrustedProxies};
+use customers_api::{CorsOrigins, Location, PublicUrl, TrustedProxies};
 use customers_domain::{AccountNumbering, InvalidNumbering};
 use customers_storage::{DatabaseUrl, InvalidDatabaseUrl, Options, Secret};
 
@@ -228,14 +228,18 @@ impl Serve {
             && !self.public_url.as_ref().is_some_and(PublicUrl::is_https)
     }
 
-    /// How the API behaves.
-    pub fn api(&self) -> customers_api::Settings {
+    /// Returns how the API behaves where the service listens on this address.
+    pub fn api(&self, address: SocketAddr) -> customers_api::Settings {
         customers_api::Settings {
             login_token_ttl: self.login_token_ttl,
             rate_limit: NonZeroU32::new(self.rate_limit),
             trusted_proxies: self.trusted_proxies.clone(),
             cors_origins: self.cors_origins.clone(),
-            public_url: self.public_url.clone(),
+            location: Location {
+                public_url: self.public_url.clone(),
+                is_secure: self.tls_cert.is_some(),
+                address,
+            },
             legacy_answers: self.legacy_answers,
         }
     }

@@ -6,6 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// a crowd of idle clients would keep a customer from being written.
 const OTHERS: u64 = 256;
 
+/// The connections to the metrics at once. They are among the files that are kept from clients.
+pub const FOR_METRICS: usize = 64;
+
 /// As many a worker has at least, however low the limit is.
 const FEWEST: usize = 16;
 

@@ -9,6 +9,7 @@ mod duration;
 mod erase;
 mod export;
 mod formula;
+mod http;
 mod import;
 mod intake;
 mod logging;

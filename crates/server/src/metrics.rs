@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
-use actix_web::{App, HttpResponse, HttpServer, guard, web};
+use actix_web::{App, HttpResponse, guard, web};
 use customers_api::{Answered, Observer};
 use customers_storage::{Instrumented, MendedStatistics, PoolStatistics, WriterStatistics};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, Registry, TextEncoder};
 
-use crate::{Failure, logging};
+use crate::http::{self, Limits};
+use crate::{Failure, connections, logging};
 
 /// In seconds: a read takes a hundred microseconds, a write some milliseconds, and nothing more than
 /// half a minute.
@@ -220,18 +221,24 @@ fn family(name: &str, help: &str, metrics: Vec<Metric>) -> MetricFamily {
     family
 }
 
-/// Serves the page, to whoever can reach the address; and which address that is.
+/// Serves the page to everybody who can reach the address; returns the server and its address.
 pub fn serve(metrics: Arc<Metrics>, address: SocketAddr) -> Result<(Server, SocketAddr), Failure> {
-    let server = HttpServer::new(move || {
+    let failure = |source| Failure::BindMetrics { address, source };
+    let listener = http::bind(address).map_err(failure)?;
+    let bound = listener.local_addr().map_err(failure)?;
+    let options = http::Options {
+        tls: None,
+        workers: 1,
+        connections_per_worker: connections::FOR_METRICS,
+        limits: Limits::default(),
+        // It ends with the process.
+        shutdown_timeout: 0,
+    };
+    let server = http::serve(listener, options, move || {
         let page = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(page);
         App::new().app_data(web::Data::from(metrics.clone())).route("/metrics", page)
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(address)
-    .map_err(|source| Failure::BindMetrics { address, source })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok((server.run(), bound))
+    });
+    Ok((server.map_err(failure)?, bound))
 }
 
 async fn page(metrics: web::Data<Metrics>) -> HttpResponse {

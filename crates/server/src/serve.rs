@@ -6,23 +6,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use customers_api::{Api, MintedToken, Observer};
 use customers_domain::Name;
 use customers_domain::token::{AddTokenError, NewToken, Scope, TokenRepository};
 
 use crate::config::{Database, Serve};
+use crate::http::{self, Limits};
 use crate::metrics::{self, Metrics};
 use crate::signals::{ReloadSignal, StopSignals};
 use crate::tls::Pair;
 use crate::{Failure, connections, logging, open, sweeping, token};
-
-/// A head that takes longer to arrive is answered with 408.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A connection that is idle for longer is closed.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Requests under way have so long, in seconds, to be answered after SIGTERM.
 const SHUTDOWN_TIMEOUT: u64 = 30;
@@ -47,30 +41,22 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
         Some((metrics, _)) => metrics.clone(),
         None => Arc::new(()),
     };
+    let bind = |source| Failure::Bind { address: settings.bind, source };
+    let listener = http::bind(settings.bind).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
     let api = Api::new(
         store.customers.clone(),
         store.tokens.clone(),
         store.users.clone(),
         observer,
-        settings.api(),
+        settings.api(address),
     );
-    let served = api.clone();
-    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let server = HttpServer::new(move || customers_api::app(&served))
-        .workers(workers)
-        .max_connections(connections::per_worker(workers))
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT)
-        .disable_signals();
-    let server = match &tls {
-        Some(pair) => server.bind_rustls_0_23(settings.bind, pair.config()?),
-        None => server.bind(settings.bind),
+    let metrics = match metrics {
+        Some((metrics, address)) => Some(metrics::serve(metrics, address)?),
+        None => None,
     };
-    let server = server.map_err(|source| Failure::Bind { address: settings.bind, source })?;
-    let address = server.addrs().first().copied().unwrap_or(settings.bind);
-    let metrics = metrics.map(|(metrics, address)| metrics::serve(metrics, address)).transpose()?;
     let stop = StopSignals::listen()?;
+    let config = tls.as_ref().map(Pair::config).transpose()?.map(Arc::new);
     if let Some(pair) = tls {
         actix_web::rt::spawn(pair.reload_on(ReloadSignal::listen()?));
     }
@@ -79,7 +65,17 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
     }
 
     greet(&*store.tokens, &settings, address).await?;
-    let server = server.run();
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let served = api.clone();
+    let options = http::Options {
+        tls: config,
+        workers,
+        connections_per_worker: connections::per_worker(workers),
+        limits: Limits::default(),
+        shutdown_timeout: SHUTDOWN_TIMEOUT,
+    };
+    let server = http::serve(listener, options, move || customers_api::app(&served));
+    let server = server.map_err(bind)?;
     actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
     actix_web::rt::spawn(stop_on_signal(server.handle(), api, settings.drain, stop));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = url; "listening");

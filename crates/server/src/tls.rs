@@ -50,10 +50,12 @@ impl Pair {
 
     /// How connections are made with whatever is the pair at that moment: TLS 1.2 and 1.3.
     pub fn config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
-        Ok(ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_cert_resolver(self.clone()))
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
     }
 
     /// Reads it again with each signal. One that is broken is not taken: the old one stays.

@@ -54,7 +54,7 @@ pub(crate) async fn history(
     });
     let shown: Vec<_> = shown.iter().map(Entry::of).collect();
     let path = format!("{PATH}/{id}/history");
-    let url = ListUrl::new(settings.public_url.as_ref(), &request, &path, &query);
+    let url = ListUrl::new(&settings.location, &request, &path, &query);
     let around = Around { next, previous: None };
     Ok(CursorPage::new(&shown, per_page, &around, &url).into_response())
 }

@@ -46,7 +46,7 @@ pub(crate) async fn list(
     let query = ListQuery::of(&request)?;
     let selection = filters::selection(&query.filters, caller.scope)?;
     let order = filters::order(&query.sort)?;
-    let url = ListUrl::new(settings.public_url.as_ref(), &request, PATH, &query);
+    let url = ListUrl::new(&settings.location, &request, PATH, &query);
     let Some(cursor) = query.cursor() else {
         let listing = customers.list(selection, order, query.part()).await?;
         return Ok(NumberedPage::new(&listing, &query, &url).into_response());
@@ -95,7 +95,7 @@ pub(crate) async fn search(
         None => Listing { customers: Vec::new(), total: 0 },
     };
     let path = format!("{PATH}/search");
-    let url = ListUrl::new(settings.public_url.as_ref(), &request, &path, &query);
+    let url = ListUrl::new(&settings.location, &request, &path, &query);
     Ok(NumberedPage::new(&listing, &query, &url).into_response())
 }
 

@@ -1,11 +1,11 @@
 //! The parameters of a body, whichever of the accepted media types it has.
 
-use std::time::Duration;
+use std::io::ErrorKind;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::value::RawValue;
@@ -16,9 +16,6 @@ use crate::problem::Code;
 
 /// The largest body, in bytes: 1 MiB.
 const MAX_BODY: usize = 1 << 20;
-
-/// The longest that a body may take to arrive.
-const MAX_TIME: Duration = Duration::from_secs(30);
 
 /// How deep arrays and objects may lie within each other.
 const MAX_DEPTH: usize = 100;
@@ -62,13 +59,14 @@ fn unsupported(message: &str) -> ApiError {
     ApiError::new(Code::UnsupportedMediaType, message)
 }
 
-/// All of the body, which is bounded in size and time.
-pub(crate) async fn collect(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, ApiError> {
-    let body = timeout(MAX_TIME, collect_bounded(request, payload)).await;
-    body.map_err(|_| ApiError::malformed("The body took longer than 30 seconds to arrive."))?
-}
-
-async fn collect_bounded(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+/// Reads the whole body.
+///
+/// The server bounds how long the body takes, and how much its chunks add to it: it ends the payload
+/// with `TimedOut` or `Overflow`.
+pub(crate) async fn collect(
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> Result<Vec<u8>, ApiError> {
     let too_large =
         || ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.");
     let has = |name| request.headers().contains_key(name);
@@ -83,7 +81,13 @@ async fn collect_bounded(request: &HttpRequest, mut payload: Payload) -> Result<
     }
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::malformed("The body ended too early."))?;
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::Overflow => too_large(),
+            PayloadError::Io(error) if error.kind() == ErrorKind::TimedOut => ApiError::malformed(
+                "The body took longer than 30 seconds, and 1 second for each 16 KiB, to arrive.",
+            ),
+            _ => ApiError::malformed("The body ended too early."),
+        })?;
         if body.len() + chunk.len() > MAX_BODY {
             return Err(too_large());
         }

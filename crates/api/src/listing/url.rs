@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde::{Serialize, Serializer};
 
 use super::ListQuery;
-use crate::origin::{self, PublicUrl};
+use crate::origin::Location;
 
 /// What may not stand in a query as it is (RFC 3986 §3.4). A percent sign may: what is encoded stays
 /// encoded.
@@ -45,13 +45,8 @@ pub(crate) struct ListUrl {
 
 impl ListUrl {
     /// Those of the list of this path that is asked for so.
-    pub fn new(
-        public_url: Option<&PublicUrl>,
-        request: &HttpRequest,
-        path: &str,
-        query: &ListQuery,
-    ) -> Self {
-        let mut start = origin::of(public_url, request) + path;
+    pub fn new(location: &Location, request: &HttpRequest, path: &str, query: &ListQuery) -> Self {
+        let mut start = location.origin(request) + path;
         let path = start.len();
         start.push('?');
         start.push_str(&query.kept);

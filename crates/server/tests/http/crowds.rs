@@ -70,6 +70,12 @@ async fn a_body_that_takes_too_long_is_given_up(server: TestServer) {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(answer.contains("took longer than 30 seconds"), "{answer}");
     assert!(start.elapsed() > Duration::from_secs(29), "after {:?}", start.elapsed());
+    assert!(answer.contains("connection: close"), "{answer}");
+    // What still comes of the body is not waited for.
+    while stream.write_all(b" ").is_ok() {
+        assert!(start.elapsed() < 2 * PATIENCE, "still waiting for the rest of the body");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 async fn ten_thousand_idle_connections_keep_nobody_out(home: Home) {

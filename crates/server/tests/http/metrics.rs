@@ -19,7 +19,8 @@ pub fn with_metrics(home: Home, variables: &[(&str, &str)]) -> TestServer {
     TestServer::start(home, &[&[("METRICS_BIND", "127.0.0.1:0")], variables].concat())
 }
 
-fn address(program: &Program) -> SocketAddr {
+/// The address of the page.
+pub fn address(program: &Program) -> SocketAddr {
     let line = program.wait_for_log(|line| line.contains("metrics"));
     line.split(['=', ' ', '"']).find_map(|word| word.parse().ok()).expect("an address")
 }

@@ -24,6 +24,11 @@ impl Socket {
         }
     }
 
+    /// Sends bytes; returns whether the server still takes them.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).is_ok()
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) {
         // An error means that the server has hung up.
