@@ -75,6 +75,7 @@ mod sockets;
 mod tls;
 mod tokens;
 mod updating;
+mod upgrade;
 mod users;
 mod version;
 mod walking;
