@@ -207,7 +207,7 @@ impl CustomerRepository for PostgresStore {
             .query(|conn| {
                 queries::nobody().select(CustomerRow::as_select()).load(conn)?;
                 queries::nobodys_keys().get_results::<i64>(conn)?;
-                queries::tokens::any().get_result::<bool>(conn)?;
+                queries::tokens::probe().get_result::<bool>(conn)?;
                 migrations::is_current_postgres(conn)
             })
             .await;

@@ -10,6 +10,7 @@ use serde_json::{Map, json};
 
 use super::{corrupt, timestamp};
 use crate::schema::customer_history;
+use crate::sql::Sql;
 
 /// A row of `customer_history`, to be written.
 #[derive(Clone, Insertable)]
@@ -76,6 +77,37 @@ pub(crate) struct HistoryRow {
     action: String,
     request_id: String,
     changes: String,
+}
+
+impl HistoryRow {
+    /// The entries of a customer before this one, the newest first.
+    pub fn select_text(customer_id: i64, before: i64, take: u32) -> Sql {
+        Sql::new(
+            "SELECT id, at, actor, action, request_id, changes FROM customer_history
+             WHERE customer_id = ",
+        )
+        .bind(customer_id)
+        .push(" AND id < ")
+        .bind(before)
+        .push(" ORDER BY id DESC LIMIT ")
+        .bind(i64::from(take))
+    }
+
+    /// Reads a row of [`HistoryRow::select_text`].
+    ///
+    /// # Errors
+    ///
+    /// Where a column holds something else than this.
+    pub fn from_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            at: row.get(1)?,
+            actor: row.get(2)?,
+            action: row.get(3)?,
+            request_id: row.get(4)?,
+            changes: row.get(5)?,
+        })
+    }
 }
 
 impl TryFrom<HistoryRow> for HistoryEntry {

@@ -161,16 +161,27 @@ impl CustomerRepository for SqliteStore {
         before: Option<i64>,
         take: u32,
     ) -> Result<Option<Vec<HistoryEntry>>, RepositoryError> {
-        self.readers.read(|conn| {
+        let before = before.unwrap_or(i64::MAX);
+        let is_inline = u64::from(take) <= reads::INLINE;
+        let read = self.readers.read(|conn| {
             let exists = queries::customer_exists(id.get()).get_result::<bool>(conn)?;
-            if !exists {
-                return Ok(None);
+            if !exists || !is_inline {
+                return Ok(exists.then(Vec::new));
             }
-            let rows = queries::history(id.get(), before.unwrap_or(i64::MAX), take.into())
+            let rows = queries::history(id.get(), before, take.into())
                 .select(HistoryRow::as_select())
                 .load(conn)?;
             rows.into_iter().map(HistoryEntry::try_from).collect::<QueryResult<_>>().map(Some)
-        })
+        })?;
+        match read {
+            // Each entry may hold a long text twice.
+            Some(_) if !is_inline => self
+                .lanes
+                .read(Cost::Unknown, move |conn| conn.history(id, before, take))
+                .await
+                .map(Some),
+            read => Ok(read),
+        }
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
@@ -182,7 +193,7 @@ impl CustomerRepository for SqliteStore {
         let ready = self.readers.read(|conn| {
             queries::nobody().select(CustomerRow::as_select()).load(conn)?;
             queries::nobodys_keys().get_results::<i64>(conn)?;
-            queries::tokens::any().get_result::<bool>(conn)?;
+            queries::tokens::probe().get_result::<bool>(conn)?;
             migrations::is_current_sqlite(conn)
         });
         match ready {

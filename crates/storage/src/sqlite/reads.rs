@@ -12,8 +12,8 @@ use crate::reading::{Ask, collect};
 use crate::row::CustomerRow;
 use crate::sql::Sql;
 
-/// The most customers of a page that is read inline, and the most that are skipped before it.
-const INLINE: u64 = 100;
+/// The most customers or entries of a page that is read inline, and the most that are skipped before it.
+pub(super) const INLINE: u64 = 100;
 
 /// From this many customers to skip on, a page is known to be a scan.
 const DEEP: u64 = 20_000;

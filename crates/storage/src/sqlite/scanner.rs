@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use customers_domain::Customer;
+use customers_domain::history::HistoryEntry;
+use customers_domain::{Customer, CustomerId};
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 use rusqlite::{Connection, OpenFlags, Row, Statement};
 
 use super::{READ_LOCK_TIMEOUT, SCANNING_CACHE_KIB};
 use crate::listing::Dialect;
-use crate::reading::{Ask, collect};
-use crate::row::CustomerRow;
+use crate::reading::Ask;
+use crate::row::{CustomerRow, HistoryRow};
 use crate::sql::Sql;
 
 /// SQLite asks whether to go on after this many steps of its virtual machine: tens of microseconds.
@@ -97,6 +98,21 @@ impl Scanner {
         self.0.is_autocommit()
     }
 
+    /// At most so many entries of a customer's history before this one, the newest first.
+    pub fn history(
+        &mut self,
+        id: CustomerId,
+        before: i64,
+        take: u32,
+    ) -> QueryResult<Vec<HistoryEntry>> {
+        let mut entries = Vec::new();
+        self.each(&HistoryRow::select_text(id.get(), before, take), |row| {
+            entries.push(HistoryRow::from_columns(row).map_err(failure)?.try_into()?);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
     /// Runs a query and hands each row on.
     fn each(&self, query: &Sql, each: impl FnMut(&Row<'_>) -> QueryResult<()>) -> QueryResult<()> {
         let (text, values) = query.in_sqlite();
@@ -150,7 +166,12 @@ impl Ask for Scanner {
     }
 
     fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
-        collect(self.rows(from)?.into_iter().map(Ok), at_most)
+        let mut customers = Vec::with_capacity(at_most);
+        self.each(&CustomerRow::select_text(from), |row| {
+            customers.push(CustomerRow::from_columns(row).map_err(failure)?.try_into()?);
+            Ok(())
+        })?;
+        Ok(customers)
     }
 
     fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>> {

@@ -91,7 +91,7 @@ fn truncate_within(conn: &mut SqliteConnection, timeout: Duration) -> QueryResul
     set_lock_timeout(conn, timeout)?;
     // Readers share one of four marks of how far they read. A read up to the end sets one that those
     // who come meanwhile share; otherwise they may take the very one that is waited for.
-    tokens::any().get_result::<bool>(conn)?;
+    tokens::probe().get_result::<bool>(conn)?;
     let done = checkpoint(conn, "TRUNCATE");
     set_lock_timeout(conn, WRITE_LOCK_TIMEOUT)?;
     Ok(done?.busy == 0)

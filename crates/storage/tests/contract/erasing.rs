@@ -201,6 +201,20 @@ async fn nothing_of_it_is_left_in_the_file(database: TestDatabase) {
     assert_eq!([trigram("ski"), trigram("wyv")], [0, 1]);
 }
 
+/// Otherwise all answers of the last 24 hours would be looked at, while all other writes wait.
+async fn what_is_kept_of_a_customer_is_found_by_an_index(database: TestDatabase) {
+    drop(open(&database));
+    let without = database.values(
+        "SELECT t.name AS value FROM sqlite_master AS t, pragma_table_info(t.name) AS c
+         WHERE t.type = 'table' AND c.name = 'customer_id' AND NOT EXISTS (
+             SELECT 1 FROM pragma_index_list(t.name) AS i, pragma_index_info(i.name) AS x
+             WHERE x.seqno = 0 AND x.name = 'customer_id'
+         )",
+    );
+    // A phone number is known, and is found by its digits.
+    assert_eq!(without, ["customer_phones"]);
+}
+
 /// As while a backup is made: what it reads cannot be taken out of the log, but others write on.
 async fn who_reads_for_long_keeps_an_erasure_waiting_and_no_writer(database: TestDatabase) {
     let store = open(&database);
@@ -254,6 +268,7 @@ cases! {
     ]
     sqlite: [
         nothing_of_it_is_left_in_the_file,
+        what_is_kept_of_a_customer_is_found_by_an_index,
         who_reads_for_long_keeps_an_erasure_waiting_and_no_writer,
     ]
     postgres: [no_row_of_it_has_a_value]
