@@ -14,6 +14,10 @@ use crate::sql::Sql;
 /// The index is merged in steps of so many pages, so that others write in between.
 const STEP: i32 = 500;
 
+/// The pause between two steps is as long as the step was, within these bounds.
+const SHORT_REST: Duration = Duration::from_millis(5);
+const REST: Duration = Duration::from_millis(150);
+
 /// So long are others waited for: writers for each step, and readers that still need the write-ahead
 /// log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,12 +55,16 @@ fn merge_index(conn: &mut SqliteConnection) -> QueryResult<()> {
     let mut pages = -STEP;
     loop {
         let before = total_changes(conn)?;
+        let began = Instant::now();
         merge(conn, pages)?;
+        let took = began.elapsed();
         // The statement itself counts as one; fewer than two mean that the index is as it was.
         if total_changes(conn)? - before < 2 {
             return Ok(());
         }
         pages = STEP;
+        // Who waits for the lock for writing asks for it every 100 ms, at worst.
+        std::thread::sleep(took.clamp(SHORT_REST, REST));
     }
 }
 
