@@ -49,8 +49,11 @@ pub fn csv_rows(customers: &[Customer], raw: bool) -> Vec<u8> {
 }
 
 fn csv(write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>) -> Vec<u8> {
-    let mut table =
-        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    // Where a program takes another separator, a value without quotes would be several cells.
+    let mut table = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
     write(&mut table).expect("rows of one length, in memory");
     table.into_inner().expect("memory")
 }

@@ -1,5 +1,6 @@
 //! Customers in CSV: its encoding and its separator are found out.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -100,7 +101,8 @@ impl Written {
 
 /// The text of a value, as it was before an export has guarded it, unless it is raw.
 fn cell(value: &[u8], is_raw: bool) -> Cell {
-    match std::str::from_utf8(if is_raw { value } else { as_meant(value) }) {
+    let value = if is_raw { Cow::Borrowed(value) } else { as_meant(value) };
+    match std::str::from_utf8(&value) {
         Ok(text) => Cell::Text(text.to_owned()),
         Err(_) => Cell::Broken,
     }

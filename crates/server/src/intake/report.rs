@@ -44,7 +44,9 @@ impl Report {
                 Some(ReportFile::Json(BufWriter::new(stdout)))
             }
             Some(path) if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv")) => {
-                let mut file = csv::Writer::from_writer(File::create(path)?);
+                let file = File::create(path)?;
+                let quoted = csv::QuoteStyle::Always;
+                let mut file = csv::WriterBuilder::new().quote_style(quoted).from_writer(file);
                 file.write_record(["line", "column", "field", "message"])?;
                 Some(ReportFile::Csv(Box::new(file)))
             }

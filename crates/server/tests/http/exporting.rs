@@ -1,6 +1,6 @@
 //! `customers export`, while a server runs.
 
-mod formats;
+pub mod formats;
 
 use std::collections::HashSet;
 use std::fs;

@@ -99,7 +99,10 @@ async fn every_mistake_is_told_with_its_line_its_column_and_its_field(home: Home
     }
     home.run(&["import", "m.csv", "--report", "report.csv"]);
     let report = fs::read_to_string(home.folder().join("report.csv")).expect("a report");
-    assert!(report.contains("3,brand_id,brand_id,must be at least 1\n"), "{report}");
+    assert!(
+        report.contains("\"3\",\"brand_id\",\"brand_id\",\"must be at least 1\"\n"),
+        "{report}"
+    );
     assert_eq!(home.database.count("customers WHERE created_at = 1551398400000000"), 1);
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{imported, write};
+use crate::exporting::formats::assert_no_formula;
 use crate::support::{Home, Program, TestServer, run};
 
 cases! {
@@ -111,7 +112,7 @@ async fn whoever_has_no_id_gets_none_that_another_brings(home: Home) {
     imported(&home.run(&["import", "m.csv", "--ids", "--dry-run"]), 0, counts);
     imported(&home.run(&["import", "m.csv", "--ids"]), 0, counts);
     let exported = home.run_well(&["export", "--format", "csv"]);
-    for row in ["50,", "51,", "52,", "53,"] {
+    for row in ["\"50\",", "\"51\",", "\"52\",", "\"53\","] {
         assert!(exported.lines().any(|line| line.starts_with(row)), "{row}: {exported}");
     }
     imported(&home.run(&["import", "m.csv", "--ids"]), 0, "0 created, 0 updated, 4 unchanged");
@@ -257,7 +258,15 @@ async fn headings_do_not_reach_the_terminal_as_commands(home: Home) {
     assert!(ran.stderr.contains("the column \\u001b]0;x\\u0007 is unknown"), "{ran:?}");
     assert!(!ran.stderr.contains(['\x1b', '\x07', '\u{9b}']), "{ran:?}");
     let report = std::fs::read_to_string(home.folder().join("r.csv")).expect("a report");
-    assert!(report.contains(&format!("2,\"'{link}\",vip,must be")), "{report}");
+    assert!(report.contains(&format!("\"2\",\"'{link}\",\"vip\",\"must be")), "{report}");
+    write(&home, "d.csv", "name,\"ACME;=1+41;x\"\na,maybe\n");
+    let map = "ACME;=1+41;x=vip";
+    assert_eq!(home.run(&["import", "d.csv", "--map", map, "--report", "r.csv"]).code, 1);
+    let report = std::fs::read_to_string(home.folder().join("r.csv")).expect("a report");
+    assert!(report.contains("ACME;'=1+41;x"), "{report}");
+    for separator in [b';', b'\t', b','] {
+        assert_no_formula(&report, separator);
+    }
 }
 
 async fn what_cannot_be_read_is_told(home: Home) {
