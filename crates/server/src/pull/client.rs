@@ -27,8 +27,8 @@ const LONGEST_ASKED_FOR: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 
-/// The most bytes of a page.
-const MOST_BYTES: u64 = 256 << 20;
+/// The most bytes of a page, unpacked: it is held in memory.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// What makes a system answer.
 pub enum Credentials {
@@ -250,6 +250,12 @@ fn ask(
         let (what, asked_for) = match call().and_then(read) {
             Ok(answer) if answer.status != 429 && answer.status < 500 => return Ok(answer),
             Ok(answer) => (format!("it answers {}", answer.status), answer.wait),
+            Err(ureq::Error::BodyExceedsLimit(_)) => {
+                return Err(ReadError::Unreadable(format!(
+                    "it answers with more than {} MiB; ask for fewer customers at once with --per-page",
+                    MOST_BYTES >> 20
+                )));
+            }
             Err(error) if may_pass(&error) => (error.to_string(), None),
             Err(error) => return Err(ReadError::unreadable(error)),
         };

@@ -21,6 +21,16 @@ pub enum Place {
     Page(u64),
 }
 
+impl Place {
+    /// The number of the page; 1 where it has none.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Page(number) => *number,
+            Self::Start | Self::Cursor(_) => 1,
+        }
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -29,6 +39,14 @@ impl std::fmt::Display for Place {
             Self::Page(number) => write!(f, "page {number}"),
         }
     }
+}
+
+/// How long a list with numbered pages is, as each of its pages says: where it moves, customers have moved to
+/// other pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    pub total: Option<u64>,
+    pub last_page: Option<u64>,
 }
 
 /// Keeps the place in a list.
@@ -44,23 +62,26 @@ pub struct Keeper {
 struct Kept {
     of: String,
     place: Place,
+    /// Nothing where the list is known to have moved before this place.
+    #[serde(default)]
+    size: Option<Size>,
 }
 
 impl Keeper {
-    /// The place that was kept; the start where none was.
+    /// The place that was kept, and how long the list was up to it; the start where none was.
     ///
     /// # Errors
     ///
     /// Where it is a place in another list, or cannot be read.
-    pub fn place(&self) -> Result<Place, Failure> {
+    pub fn place(&self) -> Result<(Place, Option<Size>), Failure> {
         let file = self.file.display();
         let text = match fs::read(&self.file) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::Start),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Place::Start, None)),
             Err(error) => return Err(Failure::other(format!("cannot read {file}: {error}"))),
         };
         match serde_json::from_slice::<Kept>(&text) {
-            Ok(kept) if kept.of == self.of => Ok(kept.place),
+            Ok(kept) if kept.of == self.of => Ok((kept.place, kept.size)),
             Ok(kept) => Err(Failure::Usage(format!(
                 "{file} is of {}, and this is {}; name another file with --resume",
                 kept.of, self.of
@@ -76,13 +97,14 @@ impl Keeper {
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub fn keep(&self, place: &Place) -> io::Result<()> {
+    pub fn keep(&self, place: &Place, size: Option<Size>) -> io::Result<()> {
         let folder = match self.file.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
         let mut file = NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, &Kept { of: self.of.clone(), place: place.clone() })?;
+        let kept = Kept { of: self.of.clone(), place: place.clone(), size };
+        serde_json::to_writer(&mut file, &kept)?;
         file.flush()?;
         file.as_file().sync_data()?;
         file.persist(&self.file)?;

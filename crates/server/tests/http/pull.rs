@@ -1,6 +1,7 @@
 //! Moving in: customers that come from a running system, here from another server.
 
 mod listed;
+mod moving;
 mod unreliable;
 
 use std::fs;
@@ -236,7 +237,7 @@ async fn a_list_that_never_ends_is_told(home: Home) {
     });
     let ran = Puller::made_up(home, &system).pull(&[]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stderr.contains("its list never ends: behind the cursor a"), "{ran:?}");
+    assert!(ran.stderr.contains("its list never ends: at the cursor a there are only"), "{ran:?}");
     assert!(ran.stderr.contains("customer 1: holds what is no text"), "{ran:?}");
 }
 
