@@ -100,11 +100,14 @@ fn pages(
     }
 }
 
+/// Rows and their places, by the hashes of what they say.
+type OfHashes<'a> = HashMap<u64, Vec<(usize, &'a Incoming)>>;
+
 /// Rows of one name for which a customer is looked for.
 #[derive(Default)]
 struct Wanted<'a> {
     /// By the attributes that they say something of: most tables have one such set.
-    of_attributes: Vec<(Vec<&'static Attribute>, HashMap<u64, Vec<(usize, &'a Incoming)>>)>,
+    of_attributes: Vec<(Vec<&'static Attribute>, OfHashes<'a>)>,
     count: usize,
 }
 

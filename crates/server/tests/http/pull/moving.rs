@@ -76,7 +76,7 @@ async fn a_list_that_never_stays_is_given_up_on(home: Home) {
         let told = "error: the list changed while it was read; run it again";
         assert!(ran.stderr.contains(told), "{kept}: {ran:?}");
     }
-    assert!(asked.load(Ordering::Relaxed) <= 2 * 5 * 10);
+    assert!(asked.load(Ordering::Relaxed) <= 2 * 5 * 15);
     assert!(!to.home.folder().join("place.json").exists());
 }
 
