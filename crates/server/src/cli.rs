@@ -63,6 +63,14 @@ pub enum Command {
     Check(Serve),
     /// Bring the database to the schema of this version, which every other command does too.
     Migrate,
+    /// Mend what lists and searches look at, from the customers, beside running servers.
+    ///
+    /// Compares all customers with their search keys, phone numbers, the search index and the count of
+    /// them, some at a time, and writes only what is missing or wrong; `check` says whether that is
+    /// needed. How far it is gets told on stderr. SIGINT or SIGTERM stops it: what is mended by then
+    /// stays so, and it may be run again at any time. After going back to an older version of customers,
+    /// it brings the search keys back to that version.
+    Rebuild,
     /// Make, list and revoke the tokens that callers show.
     #[command(subcommand)]
     Token(TokenCommand),

@@ -16,6 +16,7 @@ mod logging;
 mod metrics;
 mod printable;
 mod pull;
+mod rebuild;
 mod restore;
 mod same_file;
 mod serve;
@@ -23,6 +24,7 @@ mod signals;
 mod sweeping;
 mod tls;
 mod token;
+mod upkeep;
 mod user;
 
 use std::io::{ErrorKind, Write};
@@ -139,6 +141,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             open(&cli.database)?;
             println!("The database is at the schema of this version.");
             Ok(())
+        }
+        Command::Rebuild => {
+            expect_database(&cli.database)?;
+            rebuild::run(&cli.database.url()?).await
         }
         Command::Token(command) => token::run(open(&cli.database)?, command).await,
         Command::User(command) => user::run(open(&cli.database)?, command).await,

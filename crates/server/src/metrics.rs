@@ -82,6 +82,11 @@ impl Metrics {
             families.extend(writer(statistics));
         }
         families.push(mended(&statistics.mended));
+        families.push(family(
+            "customers_indexes_missing",
+            "Indexes that there should be, and are not.",
+            vec![gauge(&[], statistics.missing_indexes as f64)],
+        ));
         TextEncoder::new().encode_to_string(&families)
     }
 

@@ -16,7 +16,7 @@ use crate::http::{self, Limits};
 use crate::metrics::{self, Metrics};
 use crate::signals::{ReloadSignal, StopSignals};
 use crate::tls::Pair;
-use crate::{Failure, connections, logging, open, sweeping, token};
+use crate::{Failure, connections, logging, open, sweeping, token, upkeep};
 
 /// Requests under way have so long, in seconds, to be answered after SIGTERM.
 const SHUTDOWN_TIMEOUT: u64 = 30;
@@ -77,6 +77,7 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
     let server = http::serve(listener, options, move || customers_api::app(&served));
     let server = server.map_err(bind)?;
     actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
+    actix_web::rt::spawn(upkeep::look_after(store.upkeep));
     actix_web::rt::spawn(stop_on_signal(server.handle(), api, settings.drain, stop));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = url; "listening");
     if let Some((server, address)) = metrics {

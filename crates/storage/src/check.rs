@@ -3,13 +3,16 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
+use customers_domain::FOLD_VERSION;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::drift::{self, Compare};
 use crate::error::OpenError;
+use crate::reading::Ask;
 use crate::url::{DatabaseUrl, Secret};
-use crate::{migrations, postgres, sqlite};
+use crate::{indexes, migrations, postgres, refresh, sqlite};
 
 /// With less room than this, in bytes, writes will soon fail.
 const LITTLE_ROOM: u64 = 1 << 30;
@@ -144,8 +147,50 @@ fn check_file(path: &Path) -> Result<Vec<Finding>, OpenError> {
         let damage = check.quick_check.replace('\n', " ");
         return Ok(vec![Finding::bad("integrity", format!("{damage}; restore a backup"))]);
     }
-    let schema = schema(migrations::pending_sqlite(&mut conn)?);
-    Ok(vec![Finding::good("integrity", "the file is sound"), schema])
+    let pending = migrations::pending_sqlite(&mut conn)?;
+    let mut findings = vec![Finding::good("integrity", "the file is sound"), schema(pending)];
+    if pending == 0 {
+        findings.extend(consistency(conn.transaction(compare)));
+    }
+    Ok(findings)
+}
+
+/// Looks whether all that stands beside the customers is there. To be run in a transaction, on one state
+/// of the database.
+pub(crate) fn compare(conn: &mut (impl Compare + ?Sized)) -> QueryResult<Vec<Finding>> {
+    let mut findings = vec![indexes(conn)?];
+    match refresh::newest(conn)? {
+        newest if newest > FOLD_VERSION.into() => {
+            findings.push(Finding::bad("keys", OpenError::NewerKeys(newest).to_string()));
+        }
+        _ => findings.extend(drift::findings(conn)?),
+    }
+    Ok(findings)
+}
+
+/// What was found, or that nothing could be.
+pub(crate) fn consistency(found: QueryResult<Vec<Finding>>) -> Vec<Finding> {
+    found.unwrap_or_else(|error| {
+        vec![Finding::doubtful("keys", format!("cannot be compared with the customers: {error}"))]
+    })
+}
+
+fn indexes(conn: &mut (impl Ask + ?Sized)) -> QueryResult<Finding> {
+    let missing = indexes::missing(conn)?;
+    if missing.is_empty() {
+        return Ok(Finding::good("indexes", "are all there"));
+    }
+    let set_aside = match indexes::are_set_aside(conn)? {
+        true => {
+            "an import has set them aside: it puts them back at its end, or a running server does \
+                 where the import was stopped, or customers rebuild"
+        }
+        false => "restore them from a backup of the schema",
+    };
+    Ok(Finding::doubtful(
+        "indexes",
+        format!("missing: {} ({}); {set_aside}", missing.len(), missing.join(", ")),
+    ))
 }
 
 /// What is told of so many migrations that are still to be made.

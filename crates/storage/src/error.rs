@@ -32,6 +32,12 @@ pub enum OpenError {
          that version, or restore a backup that was made before"
     )]
     Newer(String),
+    /// A newer version of folding has made its search keys.
+    #[error(
+        "the search keys of the database are of version {0}, which is newer than this version of \
+         customers: run the newer version again, or, to go back, rebuild them with customers rebuild"
+    )]
+    NewerKeys(i64),
     /// A migration failed.
     #[error("cannot migrate the database: {0}")]
     Migrate(#[source] Box<dyn StdError + Send + Sync>),

@@ -80,6 +80,7 @@ pub enum Outcome {
 
 /// An import under way, on a connection of its own. What it is given blocks until it is done.
 pub struct Import {
+    url: DatabaseUrl,
     conn: Conn,
     numbering: AccountNumbering,
     brought: Brought,
@@ -87,6 +88,8 @@ pub struct Import {
     /// Whether nobody can be looking anything up yet.
     into_nothing: bool,
     are_indexes_set_aside: bool,
+    /// SQLite's, while they are.
+    under_way: Option<sqlite::import::UnderWay>,
     paused: Instant,
     /// SQLite's, after the last batch.
     data_version: Option<i64>,
@@ -178,12 +181,14 @@ impl Import {
         let into_nothing =
             begin(&mut conn, import.mode).map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self {
+            url: url.clone(),
             conn,
             brought: Brought::new(numbering.clone()),
             numbering,
             options: import,
             into_nothing,
             are_indexes_set_aside: false,
+            under_way: None,
             paused: Instant::now(),
             data_version: None,
             came: RoaringTreemap::new(),
@@ -270,25 +275,35 @@ impl Import {
         if !std::mem::take(&mut self.are_indexes_set_aside) {
             return Ok(());
         }
-        let mode = self.options.mode;
-        if let Conn::Sqlite(conn) = &mut self.conn {
-            sqlite::import::make_room(conn)?;
+        match &self.url {
+            DatabaseUrl::Postgres(url) => {
+                let ddl = postgres::Ddl::connect(url.expose());
+                let mut ddl = ddl.map_err(|error| Error::QueryBuilderError(error.into()))?;
+                while ddl.restore_index()? {}
+            }
+            DatabaseUrl::Sqlite(_) => {
+                if let Conn::Sqlite(conn) = &mut self.conn {
+                    sqlite::import::make_room(conn)?;
+                }
+                while self.conn.transaction(self.options.mode, |it| indexes::restore(it))? {
+                    self.let_others_write()?;
+                }
+                if let Conn::Sqlite(conn) = &mut self.conn {
+                    sqlite::import::take_room(conn)?;
+                }
+            }
         }
-        while self.conn.transaction(mode, |it| {
-            indexes::lock(it)?;
-            indexes::put_one_back(it)
-        })? {
-            self.let_others_write()?;
-        }
-        if let Conn::Sqlite(conn) = &mut self.conn {
-            sqlite::import::take_room(conn)?;
-        }
+        self.under_way = None;
         Ok(())
     }
 
     /// Nobody is looking up anything yet, and all is to be written: that is faster without indexes.
     fn set_indexes_aside(&mut self) {
         self.into_nothing = false;
+        if let Err(error) = self.tell_under_way() {
+            log::debug!("the indexes stay where they are: {error}");
+            return;
+        }
         let set_aside = self.conn.transaction(self.options.mode, |it| {
             indexes::lock(it)?;
             match indexes::are_set_aside(it)? {
@@ -301,6 +316,18 @@ impl Import {
             // It takes the right to do so, and is only about time.
             Err(error) => log::debug!("the indexes stay where they are: {error}"),
         }
+    }
+
+    /// Tells servers to leave the indexes to this import, for as long as it is under way.
+    fn tell_under_way(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        match (&mut self.conn, &self.url) {
+            (Conn::Postgres(conn), _) => postgres::ddl::tell_importing(conn)?,
+            (Conn::Sqlite(_), DatabaseUrl::Sqlite(path)) => {
+                self.under_way = Some(sqlite::import::UnderWay::tell(path)?);
+            }
+            (Conn::Sqlite(_), DatabaseUrl::Postgres(_)) => {}
+        }
+        Ok(())
     }
 
     /// Whether somebody else has only stood in the way.

@@ -5,6 +5,7 @@
 mod backup;
 mod change;
 mod check;
+mod drift;
 mod erasing;
 mod error;
 mod export;
@@ -16,6 +17,7 @@ mod migrations;
 mod postgres;
 mod queries;
 mod reading;
+mod rebuild;
 mod refresh;
 mod restore;
 mod row;
@@ -24,6 +26,7 @@ mod searching;
 mod sql;
 mod sqlite;
 mod statistics;
+mod upkeep;
 mod url;
 
 use std::num::NonZeroU32;
@@ -40,8 +43,10 @@ pub use export::Export;
 pub use import::{Brought, Import, ImportError, ImportMode, ImportOptions, Outcome};
 pub use mending::MendedStatistics;
 pub use migrations::{Schema, schema};
+pub use rebuild::{Rebuild, RebuildError, Rebuilt};
 pub use restore::{Prepared, Restore, RestoreError};
 pub use statistics::{Instrumented, PoolStatistics, Statistics, WriterStatistics};
+pub use upkeep::Upkeep;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Secret};
 
 /// The ports of one database.
@@ -55,19 +60,22 @@ pub struct Store {
     pub users: Arc<dyn UserRepository>,
     /// Tells what it is doing.
     pub instrumented: Arc<dyn Instrumented>,
+    /// Keeps the database as it should be.
+    pub upkeep: Arc<dyn Upkeep>,
 }
 
 impl Store {
     fn of<T>(adapter: T) -> Self
     where
-        T: CustomerRepository + TokenRepository + UserRepository + Instrumented + 'static,
+        T: CustomerRepository + TokenRepository + UserRepository + Instrumented + Upkeep + 'static,
     {
         let adapter = Arc::new(adapter);
         Self {
             customers: adapter.clone(),
             tokens: adapter.clone(),
             users: adapter.clone(),
-            instrumented: adapter,
+            instrumented: adapter.clone(),
+            upkeep: adapter,
         }
     }
 }

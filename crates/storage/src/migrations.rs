@@ -12,7 +12,8 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::OpenError;
-use crate::{DatabaseUrl, postgres, sqlite};
+use crate::postgres::ddl;
+use crate::{DatabaseUrl, indexes, postgres, sqlite};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -54,10 +55,12 @@ pub(crate) fn migrate_postgres(
         return Ok(());
     }
     let lock = &mut connect()?;
+    ddl::lift_limits(lock)?;
+    ddl::lift_limits(conn)?;
     create_lock(lock).map_err(|error| OpenError::Migrate(error.into()))?;
     lock.transaction(|lock| {
-        diesel::sql_query("SELECT id FROM customers_migration_lock FOR UPDATE").execute(lock)?;
-        Ok::<_, Failure>(run_pending(conn, POSTGRES))
+        indexes::lock(&mut postgres::import::target(lock))?;
+        Ok::<_, Failure>(ddl::patiently(conn, |conn| run_pending(conn, POSTGRES)))
     })
     .map_err(|Failure(error)| OpenError::Migrate(error))?
 }
@@ -243,6 +246,24 @@ mod tests {
         );
         assert_eq!(sqlite, postgres);
         assert!(!sqlite.is_empty());
+    }
+
+    #[test]
+    fn the_indexes_of_the_keys_are_known() {
+        let sqlite = TestDatabase::sqlite();
+        migrate(&sqlite);
+        let sqlite = sqlite.values(
+            "SELECT name AS value FROM sqlite_master
+             WHERE type = 'index' AND tbl_name = 'customer_keys' ORDER BY name",
+        );
+        assert_eq!(sqlite, indexes::ALL);
+        let postgres = TestDatabase::postgres();
+        migrate(&postgres);
+        let postgres = postgres.values(
+            "SELECT indexname::text COLLATE \"C\" AS value FROM pg_indexes
+             WHERE tablename = 'customer_keys' AND indexname <> 'customer_keys_pkey' ORDER BY value",
+        );
+        assert_eq!(postgres, indexes::ALL);
     }
 
     #[test]

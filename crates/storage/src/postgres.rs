@@ -4,6 +4,7 @@
 mod check;
 mod connections;
 mod customers;
+pub(crate) mod ddl;
 mod ids;
 pub(crate) mod import;
 mod readers;
@@ -12,6 +13,7 @@ mod replica;
 mod search_index;
 mod sequences;
 mod tokens;
+mod upkeep;
 mod users;
 mod writes;
 
@@ -26,10 +28,12 @@ use diesel::sql_types::Text;
 use crate::error::OpenError;
 use crate::mending::Mending;
 use crate::reading::Ask;
+use crate::refresh::Old;
 use crate::statistics::{Instrumented, Statistics};
-use crate::{Options, migrations, refresh};
+use crate::{Options, indexes, migrations, refresh};
 pub(crate) use check::check;
 use connections::{Connections, PATIENCE};
+pub(crate) use ddl::Ddl;
 use ids::Ids;
 use readers::Readers;
 use reads::Asked;
@@ -42,7 +46,7 @@ pub(crate) struct PostgresStore {
     ids: Ids,
     numbering: AccountNumbering,
     mending: Arc<Mending>,
-    has_search_index: bool,
+    upkeep: upkeep::State,
 }
 
 impl PostgresStore {
@@ -52,14 +56,23 @@ impl PostgresStore {
         check_encoding(&mut conn)?;
         migrations::migrate_postgres(&mut conn, || connect(url))?;
         let failed = |error: Error| OpenError::Migrate(error.into());
-        let mut asked = Asked { conn: &mut conn, has_search_index: false };
-        if refresh::is_due(&mut asked).map_err(failed)? {
-            refresh::refresh(|| {
-                conn.transaction(|conn| refresh::step(&mut Asked { conn, has_search_index: false }))
-            })
-            .map_err(failed)?;
+        match refresh::old_keys(&mut import::target(&mut conn))? {
+            Old::None => {}
+            old => {
+                if matches!(old, Old::Many) && ddl::is_alone(&mut conn).map_err(failed)? {
+                    set_indexes_aside(&mut conn);
+                }
+                let step = |conn: &mut PgConnection| refresh::step(&mut import::target(conn));
+                refresh::refresh(|| conn.transaction(step)).map_err(failed)?;
+            }
         }
-        // After that: while many keys are made anew, there are no indexes.
+        // Beside others, this takes as long as they read, and is done while the service runs.
+        if indexes::are_set_aside(&mut import::target(&mut conn)).map_err(failed)?
+            && ddl::is_alone(&mut conn).map_err(failed)?
+        {
+            let mut ddl = Ddl::connect(url)?;
+            while ddl.restore_index().map_err(failed)? {}
+        }
         let has_search_index = search_index::ensure(&mut conn).map_err(failed)?;
         // A role may lack the right to look at a sequence, and needs it only where one is behind.
         if let Err(error) = sequences::catch_up(&mut conn) {
@@ -88,8 +101,23 @@ impl PostgresStore {
             ids: Ids::default(),
             numbering: options.numbering,
             mending: Arc::default(),
-            has_search_index,
+            upkeep: upkeep::State::new(url, has_search_index),
         })
+    }
+}
+
+/// It is about time only: where it cannot be done, the indexes stay.
+fn set_indexes_aside(conn: &mut PgConnection) {
+    let set_aside = conn.transaction(|conn| {
+        let conn = &mut import::target(conn);
+        indexes::lock(conn)?;
+        match indexes::are_set_aside(conn)? {
+            true => Ok(()),
+            false => indexes::set_aside(conn),
+        }
+    });
+    if let Err(error) = set_aside {
+        log::debug!("the indexes stay where they are: {error}");
     }
 }
 
@@ -97,7 +125,12 @@ impl Instrumented for PostgresStore {
     fn statistics(&self) -> Statistics {
         let mut pools = vec![self.connections.statistics("postgres"), self.readers.statistics()];
         pools.extend(self.replica.as_ref().map(Replica::statistics));
-        Statistics { pools, writer: None, mended: self.mending.statistics() }
+        Statistics {
+            pools,
+            writer: None,
+            mended: self.mending.statistics(),
+            missing_indexes: self.upkeep.missing_indexes(),
+        }
     }
 }
 
@@ -106,7 +139,7 @@ impl Instrumented for PostgresStore {
 pub(crate) fn connect_for_reading(url: &str) -> Result<(PgConnection, bool), OpenError> {
     let mut conn = connect(&connections::with_time_limits(url))?;
     let has_search_index =
-        search_index::ensure(&mut conn).map_err(|error: Error| OpenError::Connect(error.into()))?;
+        search_index::exists(&mut conn).map_err(|error: Error| OpenError::Connect(error.into()))?;
     Ok((conn, has_search_index))
 }
 

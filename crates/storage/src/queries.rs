@@ -163,6 +163,19 @@ pub(crate) fn nobodys_keys() -> _ {
     customer_keys::table.filter(customer_keys::fold_version.eq(0i32)).select(customer_keys::id)
 }
 
+/// The keys of the customers behind one id, up to another.
+#[auto_type]
+pub(crate) fn keys_of_customers(after: i64, last: i64) -> _ {
+    customer_keys::table.filter(
+        customer_keys::id.eq_any(
+            customers::table
+                .filter(customers::id.gt(after))
+                .filter(customers::id.le(last))
+                .select(customers::id),
+        ),
+    )
+}
+
 /// Whether there is or was such a customer.
 #[auto_type]
 pub(crate) fn customer_exists(id: i64) -> _ {

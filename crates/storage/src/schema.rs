@@ -127,3 +127,4 @@ diesel::table! {
 
 diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(tokens, users);
+diesel::allow_tables_to_appear_in_same_query!(customers, customer_keys);

@@ -21,8 +21,10 @@ mod writes;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use customers_domain::{AccountNumbering, RepositoryError};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -30,14 +32,17 @@ use diesel::sqlite::SqliteConnection;
 
 use crate::error::{Abort, Never, OpenError, is_locked};
 use crate::mending::Mending;
+use crate::refresh::Old;
 use crate::sql::Sql;
 use crate::statistics::{Instrumented, Statistics};
-use crate::{Options, migrations, refresh};
+use crate::upkeep::Upkeep;
+use crate::{Options, indexes, migrations, refresh};
 use file::DatabaseFile;
-use lanes::Lanes;
+use lanes::{Cost, Lanes};
 use presence::Presence;
 use read_lock::ReadLock;
 use readers::Readers;
+use scanner::Scanner;
 use wal::Wal;
 use writer::Writer;
 
@@ -74,6 +79,8 @@ pub(crate) struct SqliteStore {
     _read_lock: ReadLock,
     writer: Writer,
     mending: Arc<Mending>,
+    /// As they were looked at last.
+    missing_indexes: AtomicU64,
     numbering: AccountNumbering,
     /// Dropped when everything else is closed.
     _presence: Presence,
@@ -91,8 +98,21 @@ impl SqliteStore {
         let failed = |error: diesel::result::Error| OpenError::Migrate(error.into());
         set_lock_timeout(&mut conn, OPENING_LOCK_TIMEOUT).map_err(failed)?;
         migrations::migrate_sqlite(&mut conn)?;
-        if refresh::is_due(&mut conn).map_err(failed)? {
-            refresh::refresh(|| conn.immediate_transaction(refresh::step)).map_err(failed)?;
+        match refresh::old_keys(&mut conn)? {
+            Old::None => {}
+            old => {
+                if matches!(old, Old::Many) {
+                    conn.immediate_transaction(|conn| match indexes::are_set_aside(conn)? {
+                        true => Ok(()),
+                        false => indexes::set_aside(conn),
+                    })
+                    .map_err(failed)?;
+                }
+                refresh::refresh(|| conn.immediate_transaction(refresh::step)).map_err(failed)?;
+            }
+        }
+        if indexes::are_set_aside(&mut conn).map_err(failed)? && !import::is_under_way(&file) {
+            while conn.immediate_transaction(indexes::restore).map_err(failed)? {}
         }
         set_lock_timeout(&mut conn, WRITE_LOCK_TIMEOUT).map_err(failed)?;
         let count = reading_threads(options.connections);
@@ -109,6 +129,7 @@ impl SqliteStore {
         Ok(Self {
             file,
             mending,
+            missing_indexes: AtomicU64::new(0),
             readers,
             lanes,
             _read_lock: read_lock,
@@ -145,7 +166,26 @@ impl Instrumented for SqliteStore {
             pools: vec![self.readers.statistics(), lists, scans],
             writer: Some(self.writer.statistics()),
             mended: self.mending.statistics(),
+            missing_indexes: self.missing_indexes.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn restore_index(&self) -> Result<bool, RepositoryError> {
+        let look = |conn: &mut Scanner| {
+            Ok((indexes::missing(conn)?.len() as u64, indexes::are_set_aside(conn)?))
+        };
+        let (missing, are_set_aside) = self.lanes.read(Cost::Unknown, look).await?;
+        self.missing_indexes.store(missing, Ordering::Relaxed);
+        if !are_set_aside || import::is_under_way(self.file.name()) {
+            return Ok(false);
+        }
+        let restored = self.write(indexes::restore).await?;
+        let (missing, _) = self.lanes.read(Cost::Unknown, look).await?;
+        self.missing_indexes.store(missing, Ordering::Relaxed);
+        Ok(restored)
     }
 }
 
@@ -198,6 +238,15 @@ pub(crate) fn connect_for_writing(file: &str) -> Result<SqliteConnection, OpenEr
         Ok(conn)
     };
     connect().map_err(OpenError::Connect)
+}
+
+/// A connection that mends what stands beside the customers, in a file of the schema of this version.
+pub(crate) fn open_for_rebuilding(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let mut conn = import::connect(path)?;
+    set_lock_timeout(&mut conn, OPENING_LOCK_TIMEOUT)
+        .map_err(|error| OpenError::Connect(error.into()))?;
+    migrations::migrate_sqlite(&mut conn)?;
+    Ok(conn)
 }
 
 /// A connection of its own for a read that takes long.

@@ -21,6 +21,8 @@ pub struct Statistics {
     pub writer: Option<WriterStatistics>,
     /// What writes have found missing, and put back.
     pub mended: MendedStatistics,
+    /// Indexes that there should be and were not, when they were [looked at](crate::Upkeep) last.
+    pub missing_indexes: u64,
 }
 
 /// The figures of a pool of connections.

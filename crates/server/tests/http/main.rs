@@ -66,6 +66,7 @@ mod pull;
 mod races;
 mod rate_limits;
 mod reading;
+mod rebuilding;
 mod replica;
 mod restoring;
 mod round_trip;

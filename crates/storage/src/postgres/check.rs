@@ -5,8 +5,8 @@ use diesel::sql_types::Text;
 
 use super::replica::{self, Standing};
 use super::sequences::{self, Sequence};
-use super::{check_encoding, connect, connections, search_index};
-use crate::check::{Finding, schema};
+use super::{check_encoding, connect, connections, import, search_index};
+use crate::check::{Finding, compare, consistency, schema};
 use crate::error::OpenError;
 use crate::migrations;
 
@@ -42,6 +42,12 @@ pub(crate) fn check(url: &str, replica: Option<&str>) -> Result<Vec<Finding>, Op
     findings.push(durability(&mut conn).map_err(failed)?);
     if pending == 0 {
         findings.push(ids(&mut conn));
+        findings.extend(consistency(
+            conn.build_transaction()
+                .repeatable_read()
+                .read_only()
+                .run(|conn| compare(&mut import::target(conn))),
+        ));
     }
     findings.extend(replica.map(|url| check_replica(url, &mut conn)));
     Ok(findings)

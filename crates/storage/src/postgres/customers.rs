@@ -67,7 +67,7 @@ impl PostgresStore {
         queries: Queries,
         mut query: impl FnMut(&mut Asked<'_>) -> QueryResult<T> + Clone + Send + 'static,
     ) -> Result<T, RepositoryError> {
-        let has_search_index = self.has_search_index;
+        let has_search_index = self.upkeep.has_search_index();
         let read = move |conn: &mut PgConnection| {
             if let Queries::One = queries {
                 return query(&mut Asked { conn, has_search_index });

@@ -7,9 +7,11 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use crate::drift::Compare;
 use crate::listing::{self, Dialect, Route};
+use crate::queries;
 use crate::reading::{self, Ask, collect};
-use crate::row::CustomerRow;
+use crate::row::{CustomerRow, KeysRow};
 use crate::sql::Sql;
 
 /// A connection, and what there is behind it.
@@ -73,5 +75,16 @@ impl Ask for Asked<'_> {
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {
         RunQueryDsl::execute(statement, self.conn).map(drop)
+    }
+}
+
+impl Compare for Asked<'_> {
+    fn keys(&mut self, after: i64, last: i64) -> QueryResult<Vec<KeysRow>> {
+        queries::keys_of_customers(after, last).select(KeysRow::as_select()).load(self.conn)
+    }
+
+    fn phones(&mut self, from: Sql) -> QueryResult<Vec<(String, i64)>> {
+        let phones = Sql::new("SELECT digits, customer_id ").append(from).unique();
+        phones.typed::<(Text, BigInt)>().load(self.conn)
     }
 }

@@ -11,7 +11,7 @@ use crate::sql::Bind;
 macro_rules! keys_row {
     ($( $field:ident: $type:ty, )+) => {
         /// A row of `customer_keys`.
-        #[derive(Debug, PartialEq, Eq, Insertable)]
+        #[derive(Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
         #[diesel(table_name = customer_keys)]
         #[diesel(treat_none_as_default_value = false)]
         pub(crate) struct KeysRow {

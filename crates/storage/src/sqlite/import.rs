@@ -1,5 +1,6 @@
 //! Customers that are brought into SQLite, many in each transaction.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use customers_domain::{Customer, Timestamp, Write};
@@ -38,6 +39,39 @@ pub(crate) fn connect(path: &Path) -> Result<SqliteConnection, OpenError> {
     conn.batch_execute(&format!("PRAGMA cache_size = -{CACHE_KIB}; PRAGMA threads = 2;"))
         .map_err(|error| OpenError::Connect(error.into()))?;
     Ok(conn)
+}
+
+/// Tells others that an import is under way that has set indexes aside: a lock of a file beside the
+/// database, which the operating system takes away with the process. Several imports may be.
+pub(crate) struct UnderWay {
+    path: String,
+    _locked: File,
+}
+
+impl UnderWay {
+    pub fn tell(path: &Path) -> std::io::Result<Self> {
+        let path = lock_path(&path.to_string_lossy());
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        file.lock_shared()?;
+        Ok(Self { path, _locked: file })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // One that is left means nothing without the lock.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Whether an import is under way that has set indexes aside.
+pub(super) fn is_under_way(file: &str) -> bool {
+    let file = OpenOptions::new().write(true).open(lock_path(file));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+fn lock_path(file: &str) -> String {
+    format!("{file}-import")
 }
 
 impl Load for SqliteConnection {

@@ -7,9 +7,11 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::lanes::Cost;
+use crate::drift::Compare;
 use crate::listing::{self, Dialect};
+use crate::queries;
 use crate::reading::{Ask, collect};
-use crate::row::CustomerRow;
+use crate::row::{CustomerRow, KeysRow};
 use crate::sql::Sql;
 
 /// The most customers or entries of a page that is read inline, and the most that are skipped before it.
@@ -69,5 +71,16 @@ impl Ask for SqliteConnection {
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {
         RunQueryDsl::execute(statement, self).map(drop)
+    }
+}
+
+impl Compare for SqliteConnection {
+    fn keys(&mut self, after: i64, last: i64) -> QueryResult<Vec<KeysRow>> {
+        queries::keys_of_customers(after, last).select(KeysRow::as_select()).load(self)
+    }
+
+    fn phones(&mut self, from: Sql) -> QueryResult<Vec<(String, i64)>> {
+        let phones = Sql::new("SELECT digits, customer_id ").append(from);
+        phones.typed::<(Text, BigInt)>().load(self)
     }
 }

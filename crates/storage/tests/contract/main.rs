@@ -39,6 +39,7 @@ mod customers;
 mod drift;
 mod erasing;
 mod failures;
+mod indexes;
 mod listing;
 mod living;
 mod lost_answers;
