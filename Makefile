@@ -77,6 +77,12 @@ bench-instructions: needs ## Count the instructions of a read, a page and a crea
 	cargo build --profile profiling --package customers-server --bins
 	BENCH_BINARY=$(or $(CARGO_TARGET_DIR),target)/profiling/customers python3 scripts/bench/instructions.py
 
+.PHONY: soak-week
+soak-week: needs ## Simulate a week on both databases beside steady traffic (WEEK="--customers 1000000 --day 60").
+	@scripts/test-tools
+	cargo build --release --package customers-server --bins
+	POSTGRES_DURABLE=1 scripts/with-postgres python3 scripts/soak/week.py $(WEEK)
+
 # What a build takes beside Rust: SQLite, OpenSSL and libpq are compiled from source.
 .PHONY: needs
 needs:
