@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Home, PATIENCE, TestServer};
+use crate::metrics;
+use crate::support::{Home, PATIENCE, TestServer, until};
 
 cases! {
     both: [
@@ -16,6 +17,7 @@ cases! {
         a_crowd_leaves_the_database_its_files,
         who_never_reads_is_not_listened_to,
     ]
+    sqlite: [a_crowd_at_the_metrics_leaves_the_service_its_files]
 }
 
 /// Raises the limit of files that the tests themselves may have open.
@@ -120,6 +122,28 @@ async fn a_crowd_leaves_the_database_its_files(home: Home) {
     // Who leaves makes room for others.
     drop(crowd);
     server.create(&json!({ "name": "B" })).await;
+}
+
+async fn a_crowd_at_the_metrics_leaves_the_service_its_files(home: Home) {
+    let server = TestServer::start(home, &[("METRICS_BIND", "127.0.0.1:0")]);
+    let address = metrics::address(&server.program);
+    let open_files = || {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", server.program.id()));
+        files.expect("a running process").count()
+    };
+    let before = open_files();
+    let _crowd: Vec<_> =
+        (0..200).map(|_| TcpStream::connect(address).expect("a connection")).collect();
+    // They are accepted as long as there is room.
+    until("the crowd", async || open_files() >= before + 64).await;
+    for number in 0..20 {
+        server.create(&json!({ "name": number.to_string() })).await;
+    }
+    let files = open_files();
+    assert!(files < before + 100, "{files} files are open, {before} before");
+    // Clients that say nothing make room for others.
+    let url = format!("http://{address}/metrics");
+    assert_eq!(server.http().get(url).send().await.expect("an answer").status(), 200);
 }
 
 async fn who_never_reads_is_not_listened_to(server: TestServer) {

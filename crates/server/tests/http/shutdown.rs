@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{Home, Socket, TestServer};
+use crate::tls;
 
 cases! {
     both: [
@@ -15,6 +16,7 @@ cases! {
         balancers_are_told_before_it_stops,
         another_signal_ends_the_wait_for_balancers,
     ]
+    sqlite: [clients_that_are_slow_do_not_hold_it_up]
 }
 
 const SLOW_BODY: &str = r#"{"name":"slow"}"#;
@@ -71,6 +73,33 @@ async fn idle_connections_do_not_hold_it_up(mut server: TestServer) {
     server.program.signal("INT");
     assert!(server.program.wait().success());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+async fn clients_that_are_slow_do_not_hold_it_up(home: Home) {
+    let (certificate, key) = tls::make_pair(home.folder(), "tls");
+    let [certificate, key] = [&certificate, &key].map(|path| path.to_str().expect("a path"));
+    let in_clear = home.serve(&[], &[]);
+    let over_tls = home.serve(&[], &[("TLS_CERT", certificate), ("TLS_KEY", key)]);
+
+    let mut half_a_head = Socket::connect(in_clear.address());
+    half_a_head.send("GET / HT");
+    let mut half_a_second_head = Socket::connect(in_clear.address());
+    half_a_second_head.send("GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET / HT");
+    half_a_second_head.read_to("{\"status\":\"ok\"}");
+    let mut unread_body = Socket::connect(in_clear.address());
+    unread_body
+        .send("POST /api/v1/customers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    unread_body.read_to("\r\n\r\n");
+    let mut half_a_handshake = Socket::connect(over_tls.address());
+    half_a_handshake.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+
+    let start = Instant::now();
+    for mut program in [in_clear, over_tls] {
+        program.signal("TERM");
+        assert!(program.wait().success());
+    }
+    // Without waiting for a deadline.
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 async fn a_second_signal_ends_it_at_once(mut server: TestServer) {
