@@ -17,7 +17,10 @@ cases! {
         a_crowd_leaves_the_database_its_files,
         who_never_reads_is_not_listened_to,
     ]
-    sqlite: [a_crowd_at_the_metrics_leaves_the_service_its_files]
+    sqlite: [
+        a_crowd_at_the_metrics_leaves_the_service_its_files,
+        clients_that_say_no_more_make_room_for_others,
+    ]
 }
 
 /// Raises the limit of files that the tests themselves may have open.
@@ -144,6 +147,30 @@ async fn a_crowd_at_the_metrics_leaves_the_service_its_files(home: Home) {
     // Clients that say nothing make room for others.
     let url = format!("http://{address}/metrics");
     assert_eq!(server.http().get(url).send().await.expect("an answer").status(), 200);
+}
+
+async fn clients_that_say_no_more_make_room_for_others(home: Home) {
+    let server = TestServer::start_with_files(home, 456, 456);
+    let id = server.create(&json!({ "name": "A" })).await["id"].clone();
+    let path = format!("/api/v1/customers/{id}");
+    // More than are accepted at once. Each has its answer, and stops within its body.
+    let address = server.program.address();
+    let start = "GET /health/live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n";
+    let _crowd: Vec<_> = (0..230)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.write_all(start.as_bytes()).expect("a connection");
+            stream
+        })
+        .collect();
+    // On a connection of its own, which waits to be accepted.
+    let call = head(&server, &format!("GET {path}"), "Connection: close\r\n");
+    let mut late = TcpStream::connect(address).expect("a connection");
+    late.set_read_timeout(Some(2 * PATIENCE)).expect("a time limit");
+    late.write_all(call.as_bytes()).expect("a connection");
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 async fn who_never_reads_is_not_listened_to(server: TestServer) {
