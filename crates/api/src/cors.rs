@@ -12,7 +12,7 @@ use crate::origin::is_host;
 /// What a page may read of an answer beyond what every page may.
 const EXPOSED: &str = "ETag, Location, Link, Retry-After, X-Request-Id, X-RateLimit-Limit, \
                        X-RateLimit-Remaining, X-RateLimit-Reset, Idempotent-Replayed, \
-                       Preference-Applied";
+                       Preference-Applied, X-Complete-Until";
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 

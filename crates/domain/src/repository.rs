@@ -141,6 +141,12 @@ pub trait CustomerRepository: Send + Sync {
         take: u32,
     ) -> Result<Option<Vec<HistoryEntry>>, RepositoryError>;
 
+    /// The moment up to which there is nothing to come: every write whose `updated_at` is before it is
+    /// seen by the next list, as long as clocks do not go back. Customers that an import brings with a
+    /// time of their own are seen when they are there. It lags behind, by as much as a write under way
+    /// may take, and does not move past the beginning of an import that is under way.
+    async fn complete_until(&self) -> Result<Timestamp, RepositoryError>;
+
     /// Removes answers to idempotency keys whose time is over at this moment, the oldest first: as many as
     /// make other writes wait for a moment only. How many; 0 where none is left.
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError>;

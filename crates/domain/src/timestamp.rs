@@ -19,6 +19,9 @@ impl Timestamp {
             .expect("a clock within the range of Timestamp")
     }
 
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
+
     /// The moment so many microseconds after 1970-01-01T00:00:00Z; `None` outside of the years
     /// -9999 to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {

@@ -515,6 +515,10 @@ impl CustomerRepository for Elsewhere {
         match *self {}
     }
 
+    async fn complete_until(&self) -> Result<Timestamp, RepositoryError> {
+        match *self {}
+    }
+
     async fn sweep(&self, _: Timestamp) -> Result<u64, RepositoryError> {
         match *self {}
     }

@@ -36,19 +36,24 @@ impl Change {
         }
     }
 
-    /// What becomes of the customer: the same where it makes no difference.
+    /// What becomes of the customer at this moment: the same where it makes no difference.
     ///
     /// # Errors
     ///
     /// Refused where there is no such customer for it, and where the precondition does not hold.
-    pub fn of(&self, before: &Customer, write: &Write) -> Result<Customer, Abort<WriteError>> {
+    pub fn of(
+        &self,
+        before: &Customer,
+        write: &Write,
+        now: Timestamp,
+    ) -> Result<Customer, Abort<WriteError>> {
         if before.deleted_at.is_some() && matches!(self, Self::Update(_) | Self::Delete) {
             return Err(Abort::Refused(WriteError::NotFound));
         }
         check(write.precondition.as_ref(), Some(before))?;
         let mut after = before.clone();
         // Later than the change before, whatever the clock says.
-        let now = Timestamp::now().max(before.updated_at.saturating_add(Duration::from_micros(1)));
+        let now = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
         match self {
             Self::Update(changes) => changes.apply(&mut after),
             Self::Delete => after.deleted_at = Some(now),

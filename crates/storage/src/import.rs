@@ -5,6 +5,7 @@ mod brought;
 mod overlay;
 mod plan;
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use customers_domain::import::{Incoming, OnConflict, Refusal};
@@ -15,6 +16,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use roaring::RoaringTreemap;
 
 use crate::error::{OpenError, is_conflict};
+use crate::postgres::horizon::Running;
 use crate::reading::Ask;
 use crate::row::CustomerRow;
 use crate::sql::Sql;
@@ -95,6 +97,14 @@ pub struct Import {
     data_version: Option<i64>,
     /// The ids of those that came in, unless they may repeat.
     came: RoaringTreemap,
+    /// Whether others have changed customers of a batch while it was taken in. From then on, those that
+    /// are there are locked first.
+    is_disturbed: bool,
+    /// What is to be added to the totals at the end of an import that is one transaction: until a
+    /// transaction ends, others wait for the rows of the totals that it has changed.
+    totals: Totals,
+    /// Dropped after the connection: the import runs until its transaction has ended.
+    _running: Option<Running>,
 }
 
 enum Conn {
@@ -138,19 +148,44 @@ fn begin(conn: &mut Conn, mode: ImportMode) -> QueryResult<bool> {
     Ok(conn.transaction(mode, |it| it.number(any))? == 0)
 }
 
+/// By how many there are more customers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Totals {
+    pub live: i64,
+    pub deleted: i64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, more: Self) {
+        self.live += more.live;
+        self.deleted += more.deleted;
+    }
+}
+
 /// What only a database can say of how customers are brought into it.
 pub(crate) trait Load: Ask {
+    /// This moment, within a transaction: no list that is complete up to it or later is without what the
+    /// transaction writes.
+    fn now(&mut self) -> QueryResult<Timestamp>;
+
+    /// Locks the customers that have one of these ids or keys of accounts, in the order of their ids.
+    fn lock(&mut self, ids: &[i64], keys: &[String]) -> QueryResult<()>;
+
     /// So many ids for new customers, all above this one.
     fn next_ids(&mut self, count: usize, above: i64) -> QueryResult<Vec<i64>>;
 
-    /// Writes what is created and what is changed, and all that there is of it.
+    /// Writes what is created and what is changed, and all that there is of it. Returns what is still to
+    /// be [counted](Self::count).
     fn store(
         &mut self,
         created: &[Customer],
         changed: Vec<Changed>,
         write: &Write,
         now: Timestamp,
-    ) -> QueryResult<()>;
+    ) -> QueryResult<Totals>;
+
+    /// Adds to the totals. To be done last in a transaction.
+    fn count(&mut self, totals: Totals) -> QueryResult<()>;
 }
 
 /// A customer that is changed.
@@ -178,6 +213,10 @@ impl Import {
             DatabaseUrl::Sqlite(path) => Conn::Sqlite(sqlite::import::connect(path)?),
             DatabaseUrl::Postgres(url) => Conn::Postgres(postgres::import::connect(url.expose())?),
         };
+        let running = match (url, import.mode) {
+            (DatabaseUrl::Sqlite(_), _) | (_, ImportMode::DryRun) => None,
+            (DatabaseUrl::Postgres(url), _) => Some(Running::begin(url.expose())?),
+        };
         let into_nothing =
             begin(&mut conn, import.mode).map_err(|error| OpenError::Connect(error.into()))?;
         Ok(Self {
@@ -192,6 +231,9 @@ impl Import {
             paused: Instant::now(),
             data_version: None,
             came: RoaringTreemap::new(),
+            is_disturbed: false,
+            totals: Totals::default(),
+            _running: running,
         })
     }
 
@@ -204,25 +246,35 @@ impl Import {
         if batch.len() >= MANY && self.into_nothing && self.options.mode == ImportMode::Batches {
             self.set_indexes_aside();
         }
-        let mut attempts = 0;
-        let (outcomes, came) = loop {
+        let mut attempts = 1;
+        let Taken { outcomes, came, totals } = loop {
             let planning = Planning {
                 numbering: &self.numbering,
                 brought: &self.brought,
                 on_conflict: self.options.on_conflict,
                 is_dry: self.options.mode == ImportMode::DryRun,
-                now: Timestamp::now(),
+                locks: self.is_disturbed,
+                // Taken within the transaction.
+                now: Timestamp::UNIX_EPOCH,
                 came_before: (!self.options.may_repeat).then_some(&self.came),
             };
             let request_id = &self.options.request_id;
-            let taking = |it: &mut dyn Load| take(it, batch, &planning, request_id);
+            let counts = self.options.mode == ImportMode::Batches;
+            let taking = |it: &mut dyn Load| take(it, batch, planning, request_id, counts);
             match self.conn.transaction(self.options.mode, taking) {
                 Ok(taken) => break taken,
-                Err(error) if self.may_work_again(&error) && attempts < ATTEMPTS => attempts += 1,
-                Err(error) => return Err(error.into()),
+                Err(error) if !self.may_work_again(&error) => return Err(error.into()),
+                Err(error) if attempts >= ATTEMPTS => {
+                    return Err(ImportError::Disturbed { attempts, error });
+                }
+                Err(_) => {
+                    attempts += 1;
+                    self.is_disturbed = true;
+                }
             }
         };
         self.came |= came;
+        self.totals += totals;
         self.let_others_write()?;
         Ok(outcomes)
     }
@@ -256,6 +308,8 @@ impl Import {
     pub fn finish(mut self) -> Result<(), ImportError> {
         self.settle()?;
         if self.options.mode == ImportMode::AllOrNothing {
+            let totals = std::mem::take(&mut self.totals);
+            self.conn.transaction(self.options.mode, |it| it.count(totals))?;
             match &mut self.conn {
                 Conn::Sqlite(conn) => AnsiTransactionManager::commit_transaction(conn)?,
                 Conn::Postgres(conn) => AnsiTransactionManager::commit_transaction(conn)?,
@@ -333,39 +387,70 @@ impl Import {
     /// Whether somebody else has only stood in the way.
     fn may_work_again(&self, error: &Error) -> bool {
         let is_race = matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _));
-        self.options.mode == ImportMode::Batches
+        // On SQLite, nobody else writes meanwhile.
+        matches!((&self.conn, self.options.mode), (Conn::Postgres(_), _) | (_, ImportMode::Batches))
             && (is_race || is_conflict(error) || *error == Error::NotFound)
     }
 }
 
-/// Takes in a batch, in a transaction: what has become of each, and who came in.
+/// What a transaction has taken in.
+struct Taken {
+    /// What has become of each customer.
+    outcomes: Vec<Outcome>,
+    /// Who came in.
+    came: RoaringTreemap,
+    /// What is still to be counted.
+    totals: Totals,
+}
+
+/// Takes in a batch, in a transaction, and counts it where this is a transaction of its own.
 fn take(
     target: &mut dyn Load,
     batch: &[Incoming],
-    planning: &Planning<'_>,
+    planning: Planning<'_>,
     request_id: &str,
-) -> QueryResult<(Vec<Outcome>, RoaringTreemap)> {
+    counts: bool,
+) -> QueryResult<Taken> {
     let write = Write {
         actor: ACTOR.to_owned(),
         request_id: request_id.to_owned(),
         precondition: None,
         idempotency: None,
     };
+    let planning = Planning { now: target.now()?, ..planning };
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut came = RoaringTreemap::new();
+    let mut totals = Totals::default();
     while outcomes.len() < batch.len() {
         let rest = &batch[outcomes.len()..];
         let plan: Plan = planning.plan(target, rest, &mut came)?;
         outcomes.extend(plan.outcomes);
         match planning.is_dry {
             true => overlay::store(target, &plan.created, &plan.changed)?,
-            false => target.store(&plan.created, plan.changed, &write, planning.now)?,
+            false => totals += target.store(&plan.created, plan.changed, &write, planning.now)?,
         }
     }
-    Ok((outcomes, came))
+    if counts {
+        target.count(std::mem::take(&mut totals))?;
+    }
+    Ok(Taken { outcomes, came, totals })
 }
 
 /// Why an import cannot go on.
 #[derive(Debug, thiserror::Error)]
-#[error("the database failed: {0}")]
-pub struct ImportError(#[from] Error);
+pub enum ImportError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Failed(#[from] Error),
+    /// Others came in the way of a batch, each time that it was tried.
+    #[error(
+        "others changed customers of the same batch, or took their ids or accounts, in each of \
+         {attempts} attempts; run the import again ({error})"
+    )]
+    Disturbed {
+        /// How often it was tried.
+        attempts: u32,
+        /// What the database said the last time.
+        error: Error,
+    },
+}

@@ -5,6 +5,7 @@ mod check;
 mod connections;
 mod customers;
 pub(crate) mod ddl;
+pub(crate) mod horizon;
 mod ids;
 pub(crate) mod import;
 mod readers;
@@ -21,6 +22,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use customers_domain::AccountNumbering;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Text;
@@ -52,9 +54,9 @@ pub(crate) struct PostgresStore {
 impl PostgresStore {
     pub fn open(url: &str, options: Options) -> Result<Self, OpenError> {
         let url = &connections::with_time_limits(url);
-        let mut conn = connect(url)?;
+        let mut conn = connect_for_long(url)?;
         check_encoding(&mut conn)?;
-        migrations::migrate_postgres(&mut conn, || connect(url))?;
+        migrations::migrate_postgres(&mut conn, || connect_for_long(url))?;
         let failed = |error: Error| OpenError::Migrate(error.into());
         match refresh::old_keys(&mut import::target(&mut conn))? {
             Old::None => {}
@@ -137,7 +139,7 @@ impl Instrumented for PostgresStore {
 /// A connection of its own for a read that takes long, and whether there is an index of all that is
 /// searched.
 pub(crate) fn connect_for_reading(url: &str) -> Result<(PgConnection, bool), OpenError> {
-    let mut conn = connect(&connections::with_time_limits(url))?;
+    let mut conn = connect_for_long(&connections::with_time_limits(url))?;
     let has_search_index =
         search_index::exists(&mut conn).map_err(|error: Error| OpenError::Connect(error.into()))?;
     Ok((conn, has_search_index))
@@ -146,6 +148,21 @@ pub(crate) fn connect_for_reading(url: &str) -> Result<(PgConnection, bool), Ope
 /// A connection that can be asked for lists and searches.
 pub(crate) fn asked(conn: &mut PgConnection, has_search_index: bool) -> impl Ask {
     Asked { conn, has_search_index }
+}
+
+/// Whatever limits the role, the database or the server sets on time: `transaction_timeout` is there from
+/// PostgreSQL 17 on.
+const WITHOUT_TIMEOUTS: &str = "
+    SELECT set_config(name, '0', FALSE) FROM pg_settings WHERE name IN ('statement_timeout',
+        'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout',
+        'idle_session_timeout')";
+
+/// A connection for work that may take hours, such as a migration, and may have to wait in the middle of a
+/// transaction.
+fn connect_for_long(url: &str) -> Result<PgConnection, OpenError> {
+    let mut conn = connect(url)?;
+    conn.batch_execute(WITHOUT_TIMEOUTS).map_err(|error| OpenError::Connect(error.into()))?;
+    Ok(conn)
 }
 
 fn connect(url: &str) -> Result<PgConnection, OpenError> {

@@ -103,7 +103,7 @@ pub(crate) fn customer_id(id: i64) -> Result<CustomerId, Error> {
     CustomerId::try_from(id).map_err(corrupt)
 }
 
-fn timestamp(micros: i64) -> Result<Timestamp, Error> {
+pub(crate) fn timestamp(micros: i64) -> Result<Timestamp, Error> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt("a time beyond the year 9999"))
 }
 

@@ -3,6 +3,7 @@
 mod customers;
 mod deferred;
 mod file;
+mod horizon;
 pub(crate) mod import;
 mod lanes;
 pub(crate) mod presence;
@@ -38,6 +39,7 @@ use crate::statistics::{Instrumented, Statistics};
 use crate::upkeep::Upkeep;
 use crate::{Options, indexes, migrations, refresh};
 use file::DatabaseFile;
+use horizon::Horizon;
 use lanes::{Cost, Lanes};
 use presence::Presence;
 use read_lock::ReadLock;
@@ -75,6 +77,7 @@ pub(crate) struct SqliteStore {
     file: Arc<DatabaseFile>,
     readers: Readers,
     lanes: Lanes,
+    horizon: Arc<Horizon>,
     /// Dropped with the connections that it is held for.
     _read_lock: ReadLock,
     writer: Writer,
@@ -125,13 +128,16 @@ impl SqliteStore {
         let same_file = file.clone();
         let mending = Arc::new(Mending::default());
         let reconnect = move || connect_for_writing(same_file.name());
-        let writer = Writer::start(conn, wal, file.clone(), mending.clone(), reconnect);
+        let horizon = Arc::new(Horizon::open(file.name())?);
+        let shared = writer::Shared::new(file.clone(), mending.clone(), horizon.clone());
+        let writer = Writer::start(conn, wal, shared, reconnect);
         Ok(Self {
             file,
             mending,
             missing_indexes: AtomicU64::new(0),
             readers,
             lanes,
+            horizon,
             _read_lock: read_lock,
             writer,
             _presence: presence,

@@ -1,10 +1,11 @@
 //! Many customers are asked for: listed, filtered, searched.
 
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get};
 use customers_domain::lenient;
 use customers_domain::search::{MAX_TERM_CHARS, SearchTerm};
-use customers_domain::selection::{Listing, Stretch};
-use customers_domain::{CustomerRepository, Kind, Rule, Value};
+use customers_domain::selection::{Filter, Listing, Selection, Stretch};
+use customers_domain::{CustomerRepository, Kind, RepositoryError, Rule, Value};
 
 use super::PATH;
 use crate::auth::Caller;
@@ -47,9 +48,10 @@ pub(crate) async fn list(
     let selection = filters::selection(&query.filters, caller.scope)?;
     let order = filters::order(&query.sort)?;
     let url = ListUrl::new(&settings.location, &request, PATH, &query);
+    let complete_until = CompleteUntil::of(&selection, &***customers).await?;
     let Some(cursor) = query.cursor() else {
         let listing = customers.list(selection, order, query.part()).await?;
-        return Ok(NumberedPage::new(&listing, &query, &url).into_response());
+        return Ok(complete_until.beside(NumberedPage::new(&listing, &query, &url).into_response()));
     };
 
     let list = ListDigest::of_list(&query.filters, &order);
@@ -64,7 +66,35 @@ pub(crate) async fn list(
     let stretch = Stretch { from, backwards, take: per_page + 1 };
     let mut found = customers.walk(selection, order.clone(), stretch).await?;
     let around = Around::page(&mut found, per_page, cursor.as_ref(), &order, &list);
-    Ok(CursorPage::new(&found, per_page, &around, &url.by_cursor()).into_response())
+    let url = url.by_cursor();
+    let page = CursorPage::new(&found, per_page, &around, &url);
+    Ok(complete_until.beside(page.into_response()))
+}
+
+/// The header of a list of what was changed from a time on: up to when nothing will be added to the list.
+struct CompleteUntil(Option<HeaderValue>);
+
+impl CompleteUntil {
+    /// To be asked for before the list: the list then has all that is committed by now.
+    async fn of(
+        selection: &Selection,
+        customers: &dyn CustomerRepository,
+    ) -> Result<Self, RepositoryError> {
+        let is_polled = |filter: &Filter| matches!(filter, Filter::UpdatedFrom(_));
+        if !selection.filters.iter().any(is_polled) {
+            return Ok(Self(None));
+        }
+        let until = customers.complete_until().await?;
+        let until = HeaderValue::try_from(until.to_string());
+        Ok(Self(Some(until.expect("a time is a value of a header"))))
+    }
+
+    fn beside(self, mut answer: HttpResponse) -> HttpResponse {
+        if let Some(until) = self.0 {
+            answer.headers_mut().insert(HeaderName::from_static("x-complete-until"), until);
+        }
+        answer
+    }
 }
 
 /// Searches customers

@@ -57,9 +57,9 @@ answers! {
     CustomerRestored =
         [200: with_tagged_customer(replayed(tagged(customer("The customer.", "Customer"))))];
     /// A page of a list.
-    CustomersListed = [200: linked(ResponseBuilder::new()
+    CustomersListed = [200: polled(linked(ResponseBuilder::new()
         .description("A page of the list.")
-        .content("application/json", list()))];
+        .content("application/json", list())))];
     /// A page of hits.
     CustomersFound = [200: linked(json_answer(
         "A page of what was found, the best first.",
@@ -125,6 +125,13 @@ fn linked(answer: ResponseBuilder) -> ResponseBuilder {
     let description = "The other pages (RFC 8288); not there where it would be longer than 8,000 \
                        bytes, or where there are none.";
     with_header(answer, "Link", description)
+}
+
+fn polled(answer: ResponseBuilder) -> ResponseBuilder {
+    let description = "With `filter[updated_after]`: up to this time nothing will be added to the \
+                       list any more. Where it is followed page by page, the header of the first \
+                       page counts. The next poll asks for `filter[updated_after]` this time.";
+    with_header(answer, "X-Complete-Until", description)
 }
 
 fn with_header(answer: ResponseBuilder, name: &str, description: &str) -> ResponseBuilder {

@@ -62,6 +62,7 @@ mod login;
 mod metrics;
 mod openapi;
 mod outages;
+mod polling;
 mod pull;
 mod races;
 mod rate_limits;

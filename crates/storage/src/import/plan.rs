@@ -19,6 +19,8 @@ pub(super) struct Planning<'a> {
     pub brought: &'a Brought,
     pub on_conflict: OnConflict,
     pub is_dry: bool,
+    /// Whether customers that are there are locked before they are looked at.
+    pub locks: bool,
     pub now: Timestamp,
     /// Who came in with earlier batches, where nobody may come in twice.
     pub came_before: Option<&'a RoaringTreemap>,
@@ -156,6 +158,9 @@ impl Planning<'_> {
         let mut ids: Vec<i64> = batch.iter().filter_map(|it| Some(it.id?.get())).collect();
         let keys: Vec<String> =
             batch.iter().filter_map(|it| Some(it.account()?.key().into())).collect();
+        if self.locks && !self.is_dry {
+            target.lock(&ids, &keys)?;
+        }
         let mut known = Known::default();
         let sources =
             if self.is_dry { &["customers", overlay::SOURCE][..] } else { &["customers"] };

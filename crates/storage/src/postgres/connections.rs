@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error};
 use r2d2::{ManageConnection, Pool};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Abort, Never, from_postgres, is_away, is_conflict, unavailable};
 use crate::statistics::PoolStatistics;
@@ -25,6 +25,10 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// The server gives up a statement, and frees its connection, after so long.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The server ends a transaction, and frees what it has locked, that this process leaves alone for so long:
+/// because it was stopped, or its machine is gone.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most requests that wait for a connection; one more is turned away.
 const WAITING: usize = 1024;
@@ -71,6 +75,10 @@ pub(super) struct Connections {
     free: Arc<Semaphore>,
     /// One permit for each request that is served or waits.
     admitted: Semaphore,
+    /// The same for lists and searches, which have fewer: they may take seconds, and writes do not wait
+    /// behind them.
+    lists: Arc<Semaphore>,
+    admitted_lists: Semaphore,
 }
 
 impl Connections {
@@ -80,12 +88,37 @@ impl Connections {
             shared: Shared::new(url, size, patience, "")?,
             free: Arc::new(Semaphore::new(connections)),
             admitted: Semaphore::new(connections + WAITING),
+            lists: Arc::new(Semaphore::new(for_lists(connections))),
+            admitted_lists: Semaphore::new(for_lists(connections) + WAITING),
         })
     }
 
     /// The figures of this pool, under a name.
     pub fn statistics(&self, name: &'static str) -> PoolStatistics {
-        self.shared.statistics(name).with_waiting(&self.admitted, &self.free, WAITING)
+        let statistics =
+            self.shared.statistics(name).with_waiting(&self.admitted, &self.free, WAITING);
+        let lists = for_lists(statistics.size as usize);
+        let admitted = (lists + WAITING).saturating_sub(self.admitted_lists.available_permits());
+        let under_way = lists.saturating_sub(self.lists.available_permits());
+        let waiting = statistics.waiting + admitted.saturating_sub(under_way) as u32;
+        PoolStatistics { waiting, ..statistics }
+    }
+
+    /// Runs a list or a search, which never takes the last connections.
+    pub async fn list<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&mut PgConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let Ok(_admitted) = self.admitted_lists.try_acquire() else {
+            return Err(unavailable("too many lists wait for a connection"));
+        };
+        let turn = self.wait_for(&self.lists).await?;
+        // The turn lasts until the thread is done, also where nobody waits for it any more.
+        let list = move |conn: &mut PgConnection| {
+            let _turn = &turn;
+            work(conn)
+        };
+        self.query(list).await
     }
 
     /// Runs work that the data cannot refuse.
@@ -113,11 +146,7 @@ impl Connections {
         let Ok(_admitted) = self.admitted.try_acquire() else {
             return Err(unavailable("too many requests wait for a connection"));
         };
-        let patience = self.shared.patience;
-        let permit = tokio::time::timeout(patience, self.free.clone().acquire_owned())
-            .await
-            .map_err(|_| unavailable("no connection became free in time"))?
-            .map_err(unavailable)?;
+        let permit = self.wait_for(&self.free).await?;
         let shared = self.shared.clone();
         let task = tokio::task::spawn_blocking(move || {
             let done = shared.run(work);
@@ -129,6 +158,25 @@ impl Connections {
             // The thread keeps its permit until the server has answered it or given up.
             Err(_) => Err(unavailable("PostgreSQL does not answer")),
         }
+    }
+
+    async fn wait_for(
+        &self,
+        permits: &Arc<Semaphore>,
+    ) -> Result<OwnedSemaphorePermit, RepositoryError> {
+        tokio::time::timeout(self.shared.patience, permits.clone().acquire_owned())
+            .await
+            .map_err(|_| unavailable("no connection became free in time"))?
+            .map_err(unavailable)
+    }
+}
+
+/// How many connections of so many lists may have at once: where there are enough, two are left for
+/// others.
+fn for_lists(connections: usize) -> usize {
+    match connections {
+        0..4 => connections.saturating_sub(1).max(1),
+        _ => connections - 2,
     }
 }
 
@@ -226,8 +274,9 @@ impl ManageConnection for Manager {
             PgConnection::establish(&self.url).map_err(diesel::r2d2::Error::ConnectionError)?;
         inner
             .batch_execute(&format!(
-                "SET statement_timeout = {}; {}",
+                "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; {}",
                 STATEMENT_TIMEOUT.as_millis(),
+                IDLE_TIMEOUT.as_millis(),
                 self.settings
             ))
             .map_err(diesel::r2d2::Error::QueryError)?;
@@ -246,6 +295,11 @@ impl ManageConnection for Manager {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_leave_connections_to_others() {
+        assert_eq!([1, 2, 3, 4, 24].map(for_lists), [1, 1, 2, 2, 22]);
+    }
 
     #[test]
     fn time_limits_come_before_the_parameters_of_the_url() {

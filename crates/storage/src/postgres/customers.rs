@@ -10,11 +10,11 @@ use customers_domain::{
 };
 use diesel::prelude::*;
 
-use super::PostgresStore;
 use super::readers::Key;
 use super::reads::Asked;
 use super::sequences;
 use super::writes::Writing;
+use super::{PostgresStore, horizon};
 use crate::change::Change;
 use crate::error::{Abort, unavailable};
 use crate::listing::Dialect;
@@ -82,7 +82,7 @@ impl PostgresStore {
         {
             return Ok(found);
         }
-        self.connections.query(read).await
+        self.connections.list(read).await
     }
 }
 
@@ -193,6 +193,10 @@ impl CustomerRepository for PostgresStore {
                 rows.into_iter().map(HistoryEntry::try_from).collect::<QueryResult<_>>().map(Some)
             })
             .await
+    }
+
+    async fn complete_until(&self) -> Result<Timestamp, RepositoryError> {
+        self.connections.list(horizon::complete_until).await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {

@@ -12,7 +12,7 @@ use diesel::result::Error;
 use diesel::sql_types::{Bool, Text};
 
 use super::reads::Asked;
-use super::{check_encoding, connect, connections, import, search_index};
+use super::{check_encoding, connect, connect_for_long, connections, import, search_index};
 use crate::error::OpenError;
 use crate::sql::Sql;
 use crate::{indexes, migrations};
@@ -55,7 +55,7 @@ impl Ddl {
         let mut ddl = Self::connect(url)?;
         check_encoding(&mut ddl.conn)?;
         let Self { url, conn } = &mut ddl;
-        migrations::migrate_postgres(conn, || connect(url))?;
+        migrations::migrate_postgres(conn, || connect_for_long(url))?;
         Ok(ddl)
     }
 

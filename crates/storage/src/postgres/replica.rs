@@ -134,7 +134,7 @@ impl Replica {
             return None;
         }
         // Where there is no primary now, whoever asks is told by the one who asks it.
-        let flushed = primary.query(Flushed::of);
+        let flushed = primary.list(Flushed::of);
         let flushed = flushed.await.ok()?;
         match self.find(flushed, query).await {
             Ok(found) => {

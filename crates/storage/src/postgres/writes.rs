@@ -11,8 +11,9 @@ use customers_domain::{
 };
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 
+use super::horizon;
 use super::ids::Ids;
 use super::reads::Asked;
 use crate::change::{Change, Creation, Difference, check};
@@ -48,6 +49,8 @@ pub(super) struct Writing {
     /// What was sent to the server, and may be done without being heard of.
     attempts: Vec<Attempt>,
     mending: Arc<Mending>,
+    /// How much this machine's clock is behind the server's, once a statement has arrived too late.
+    clock_behind: Duration,
 }
 
 /// A change that was sent to the server.
@@ -56,12 +59,13 @@ struct Attempt {
     customer: Customer,
     /// What the history says of the change if it is done.
     entry: NewHistoryRow,
+    since: Instant,
 }
 
 impl Attempt {
     /// To be noted before the change is sent.
     fn of(customer: &Customer, entry: &NewHistoryRow) -> Self {
-        Self { customer: customer.clone(), entry: entry.clone() }
+        Self { customer: customer.clone(), entry: entry.clone(), since: Instant::now() }
     }
 
     /// Whether the change is done.
@@ -90,7 +94,15 @@ impl Attempt {
 
 impl Writing {
     pub fn new(write: Write, ids: Ids, numbering: AccountNumbering, mending: Arc<Mending>) -> Self {
-        Self { write, ids, numbering, id: None, attempts: Vec::new(), mending }
+        Self {
+            write,
+            ids,
+            numbering,
+            id: None,
+            attempts: Vec::new(),
+            mending,
+            clock_behind: Duration::ZERO,
+        }
     }
 
     pub fn create(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Written> {
@@ -124,34 +136,44 @@ impl Writing {
                 return Ok(customer);
             }
         }
-        conn.transaction(|conn| {
+        self.transaction(conn, |this, conn| {
             let stored = queries::customer(id.get())
                 .select(CustomerRow::as_select())
                 .for_update()
                 .get_result(conn)
                 .optional()?;
-            let changed = self.change_stored(conn, stored, change)?;
+            // Once more, where a statement has arrived too late.
+            let changed = match this.change_stored(conn, stored.clone(), change)? {
+                Some(changed) => Some(changed),
+                None => this.change_stored(conn, stored, change)?,
+            };
             changed.ok_or(Abort::Failed(Error::NotFound))
         })
     }
 
     /// And whether there was anything to erase.
     pub fn erase(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<(Customer, bool)> {
-        conn.transaction(|conn| {
+        self.transaction(conn, |this, conn| {
             let stored: CustomerRow = queries::customer(id.get())
                 .select(CustomerRow::as_select())
                 .for_update()
                 .get_result(conn)
                 .optional()?
                 .ok_or(Abort::Refused(WriteError::NotFound))?;
-            if let Some((customer, _)) = self.done_before(conn)? {
+            if let Some((customer, _)) = this.done_before(conn)? {
                 return Ok((customer, true));
             }
             if erasing::is_erased(&mut Asked { conn, has_search_index: false }, id)? {
                 return Ok((Customer::try_from(stored)?, false));
             }
-            let erased = self.change_stored(conn, Some(stored), &Change::Erase)?;
+            // This first, because a long history takes long, and a write must be committed soon after
+            // its time.
             erasing::forget(&mut Asked { conn, has_search_index: false }, id)?;
+            // Once more, where a statement has arrived too late.
+            let erased = match this.change_stored(conn, Some(stored.clone()), &Change::Erase)? {
+                Some(erased) => Some(erased),
+                None => this.change_stored(conn, Some(stored), &Change::Erase)?,
+            };
             let erased = erased.ok_or(Abort::Failed(Error::NotFound))?;
             Ok((erased, true))
         })
@@ -176,13 +198,13 @@ impl Writing {
                 return Ok(done);
             }
         }
-        conn.transaction(|conn| {
+        self.transaction(conn, |this, conn| {
             let stored = queries::customer_of(account.key().as_str())
                 .select(CustomerRow::as_select())
                 .for_update()
                 .get_result(conn)
                 .optional()?;
-            let done = self.upsert_stored(conn, stored, account, changes)?;
+            let done = this.upsert_stored(conn, stored, account, changes)?;
             done.ok_or_else(|| {
                 Abort::Refused(unavailable("others keep taking and leaving the account").into())
             })
@@ -232,11 +254,11 @@ impl Writing {
         let Some(idempotency) = self.write.idempotency.clone() else {
             return Ok(Written::Now(Box::new(make(self, conn)?)));
         };
-        conn.transaction(|conn| {
+        self.transaction(conn, |this, conn| {
             if let Some(answered) = claim(conn, &idempotency)? {
                 return Ok(answered);
             }
-            let customer = make(self, conn)?;
+            let customer = make(this, conn)?;
             Sql::new("UPDATE idempotency_keys SET answer = ")
                 .bind((idempotency.answer)(&customer))
                 .push(", customer_id = ")
@@ -248,19 +270,66 @@ impl Writing {
         })
     }
 
+    /// Does some work in a transaction, and undoes it where it took too long to be committed: what lists
+    /// are [complete](super::horizon) for would not hold.
+    fn transaction<T>(
+        &mut self,
+        conn: &mut PgConnection,
+        work: impl FnOnce(&mut Self, &mut PgConnection) -> Outcome<T>,
+    ) -> Outcome<T> {
+        conn.transaction(|conn| {
+            let done = work(self, conn)?;
+            match self.attempts.last() {
+                Some(attempt) if attempt.since.elapsed() > horizon::TRANSACTION => {
+                    Err(Abort::Refused(unavailable("the write took too long").into()))
+                }
+                _ => Ok(done),
+            }
+        })
+    }
+
+    /// This moment, by this machine's clock unless that turned out to be behind the server's.
+    fn now(&self) -> Timestamp {
+        Timestamp::now().saturating_add(self.clock_behind)
+    }
+
+    /// Looks at the server's clock, because a statement has arrived too late: this machine's may be behind.
+    fn compare_clocks(&mut self, conn: &mut PgConnection) -> Outcome<()> {
+        self.attempts.pop();
+        if !self.clock_behind.is_zero() {
+            return Err(Abort::Refused(unavailable("a statement takes too long to arrive").into()));
+        }
+        let servers = horizon::now(conn)?.as_micros();
+        let behind = servers.saturating_sub(Timestamp::now().as_micros());
+        self.clock_behind = Duration::from_micros(behind.max(1) as u64);
+        if self.clock_behind >= horizon::ARRIVAL {
+            log::warn!(
+                seconds = self.clock_behind.as_secs();
+                "the clock of this machine is behind that of PostgreSQL: every write takes longer"
+            );
+        }
+        Ok(())
+    }
+
     /// Inserts a customer under the account it asks for, or the first free one that is made.
     fn insert(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Inserted> {
         loop {
+            let mut is_late = false;
             let id = match self.id {
                 Some(id) => id,
                 None => *self.id.insert(self.ids.next(conn)?),
             };
             for account in queries::accounts_to_try(new, id, &self.numbering) {
-                let customer = new.clone().into_customer(id, account, Timestamp::now());
+                let customer = new.clone().into_customer(id, account, self.now());
                 let creation = Creation::new(&customer, &self.write);
                 self.attempts.push(Attempt::of(&customer, &creation.history));
-                if create(conn, creation, id, &self.mending)? {
-                    return Ok(Inserted::Yes(Box::new(customer)));
+                match create(conn, creation, id, &self.mending)? {
+                    Made::Yes => return Ok(Inserted::Yes(Box::new(customer))),
+                    Made::No => {}
+                    Made::Late => {
+                        is_late = true;
+                        break;
+                    }
                 }
                 self.attempts.pop();
                 if queries::customer_exists(id.get()).get_result::<bool>(conn)? {
@@ -274,6 +343,10 @@ impl Writing {
                     }
                     return Ok(Inserted::Taken(customer.customer_account));
                 }
+            }
+            if is_late {
+                self.compare_clocks(conn)?;
+                continue;
             }
             // There is always another account to try, so the id is taken: by an earlier attempt, by a
             // customer that an import has brought, or because the sequence is behind its table.
@@ -298,16 +371,21 @@ impl Writing {
             return Ok(Some(customer));
         }
         let (stored, before) = stored.into_both()?;
-        let after = change.of(&before, &self.write)?;
+        let after = change.of(&before, &self.write, self.now())?;
         if after == before {
             return Ok(Some(after));
         }
         let difference = Difference::new(change, &stored, &before, &after, &self.write)?;
         self.attempts.push(Attempt::of(&after, &difference.history));
-        match modify(conn, difference, &before, &self.mending) {
-            Ok(true) => Ok(Some(after)),
-            Ok(false) => {
+        let arrival = Arrival::Within(after.updated_at.as_micros());
+        match modify(conn, difference, &before, arrival, &self.mending) {
+            Ok(Made::Yes) => Ok(Some(after)),
+            Ok(Made::No) => {
                 self.attempts.pop();
+                Ok(None)
+            }
+            Ok(Made::Late) => {
+                self.compare_clocks(conn)?;
                 Ok(None)
             }
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, of))
@@ -384,37 +462,61 @@ fn claim(conn: &mut PgConnection, idempotency: &Idempotency) -> Outcome<Option<W
 
 /// What a statement has found of its customer: the customer itself, the row of its keys, the row of its
 /// slot of the totals, all before the statement; and the phone numbers that it has inserted.
-type Found = (i64, i64, i64, i64);
+type Found = (i64, i64, i64, i64, bool);
 
-/// Inserts a customer and all that there is of it, and counts it. Returns whether it did: not where the
-/// account or the id is taken.
+type FoundColumns = (BigInt, BigInt, BigInt, BigInt, Bool);
+
+/// What became of a statement that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// It has written.
+    Yes,
+    /// It has not found what it was made for.
+    No,
+    /// It arrived too late after the time that it was to write.
+    Late,
+}
+
+/// Inserts a customer and all that there is of it, and counts it. Does not where the account or the id is
+/// taken.
 fn create(
     conn: &mut PgConnection,
     creation: Creation,
     id: CustomerId,
     mending: &Mending,
-) -> QueryResult<bool> {
-    let statement = insertion(creation, id).typed::<(BigInt, BigInt, BigInt, BigInt)>();
-    let (made, _, totals, _): Found = statement.get_result(conn)?;
+) -> QueryResult<Made> {
+    let statement = insertion(creation, id).typed::<FoundColumns>();
+    let (made, _, totals, _, in_time): Found = statement.get_result(conn)?;
     if made == 1 && totals == 0 {
         correct_totals(conn, mending);
     }
-    Ok(made == 1)
+    Ok(Made::of(made, in_time))
+}
+
+impl Made {
+    fn of(made: i64, in_time: bool) -> Self {
+        match (made, in_time) {
+            (1, _) => Self::Yes,
+            (_, true) => Self::No,
+            (_, false) => Self::Late,
+        }
+    }
 }
 
 /// Changes a customer and all that there is of it, and counts it. Puts back what is missing of its keys,
-/// its phone numbers and the totals. Returns whether it did: not where the customer is no longer as it was.
+/// its phone numbers and the totals. Does not where the customer is no longer as it was.
 pub(super) fn modify(
     conn: &mut PgConnection,
     difference: Difference,
     before: &Customer,
+    arrival: Arrival,
     mending: &Mending,
-) -> QueryResult<bool> {
+) -> QueryResult<Made> {
     let added = difference.added_phones as i64;
-    let statement = modification(difference, before).typed::<(BigInt, BigInt, BigInt, BigInt)>();
-    let (made, keys, totals, phones): Found = statement.get_result(conn)?;
+    let statement = modification(difference, before, arrival).typed::<FoundColumns>();
+    let (made, keys, totals, phones, in_time): Found = statement.get_result(conn)?;
     if made != 1 {
-        return Ok(false);
+        return Ok(Made::of(made, in_time));
     }
     if keys == 0 {
         mending.add(Mended::Keys(before.id));
@@ -425,7 +527,7 @@ pub(super) fn modify(
     if totals == 0 {
         correct_totals(conn, mending);
     }
-    Ok(true)
+    Ok(Made::Yes)
 }
 
 /// Counts all customers, because a part of the count was missing. The write is done whatever comes of it.
@@ -458,11 +560,13 @@ fn insertion(creation: Creation, id: CustomerId) -> Sql {
     let Creation { row, keys, phones, history, is_live } = creation;
     let (row_columns, row) = columns_and_values(row.binds());
     let live = i64::from(is_live);
-    Sql::new("WITH made AS (INSERT INTO customers ")
+    Arrival::Within(history.at)
+        .sql()
+        .push("made AS (INSERT INTO customers ")
         .append(row_columns)
-        .push(" VALUES (")
+        .push(" SELECT ")
         .append(row)
-        .push(") ON CONFLICT DO NOTHING RETURNING id), ")
+        .push(" WHERE (SELECT yes FROM in_time) ON CONFLICT DO NOTHING RETURNING id), ")
         .append(keys_put(keys, true))
         .append(phones_put(phones))
         .append(history_added(history))
@@ -471,13 +575,15 @@ fn insertion(creation: Creation, id: CustomerId) -> Sql {
 }
 
 /// The statement of [`modify`].
-fn modification(difference: Difference, before: &Customer) -> Sql {
+fn modification(difference: Difference, before: &Customer, arrival: Arrival) -> Sql {
     let id = before.id.get();
     let live = difference.live;
     let removed = difference.removed_phones;
-    let mut changed = Sql::new("WITH made AS (UPDATE customers SET ")
+    let mut changed = arrival
+        .sql()
+        .push("made AS (UPDATE customers SET ")
         .append(assignments(difference.row.binds()))
-        .push(" WHERE id = ")
+        .push(" WHERE (SELECT yes FROM in_time) AND id = ")
         .bind(id)
         .push(" AND updated_at = ")
         .bind(before.updated_at.as_micros())
@@ -497,6 +603,30 @@ fn modification(difference: Difference, before: &Customer) -> Sql {
         .append(history_added(difference.history))
         .append(counted(id, live, -live))
         .append(found(id))
+}
+
+/// By when a statement must have arrived at the server to write anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arrival {
+    /// Soon after the time that it writes, in microseconds.
+    Within(i64),
+    /// At any time: that of the transaction is by the server's clock, and was taken within.
+    Any,
+}
+
+impl Arrival {
+    /// The beginning of a statement that asks by the server's clock whether it has arrived in time.
+    fn sql(self) -> Sql {
+        let begin = Sql::new("WITH in_time AS MATERIALIZED (SELECT ");
+        let asked = match self {
+            Self::Within(at) => {
+                let limit = at.saturating_add(horizon::ARRIVAL.as_micros() as i64);
+                begin.push(horizon::CLOCK).push(" <= ").bind(limit)
+            }
+            Self::Any => begin.push("TRUE"),
+        };
+        asked.push(" AS yes), ")
+    }
 }
 
 /// Writes the keys of a customer: all of them, or the time of the last change only, unless they are
@@ -566,5 +696,5 @@ fn found(id: i64) -> Sql {
         .bind(id)
         .push("), (SELECT count(*) FROM customer_totals WHERE slot = ")
         .bind(slot(id))
-        .push("), (SELECT count(*) FROM phones)")
+        .push("), (SELECT count(*) FROM phones), (SELECT yes FROM in_time)")
 }

@@ -184,6 +184,10 @@ impl CustomerRepository for SqliteStore {
         }
     }
 
+    async fn complete_until(&self) -> Result<Timestamp, RepositoryError> {
+        Ok(self.horizon.get())
+    }
+
     async fn sweep(&self, now: Timestamp) -> Result<u64, RepositoryError> {
         self.sweep_with(queries::sweep_answers(Dialect::Sqlite, now)).await
     }

@@ -12,7 +12,7 @@ use super::writes::{Writing, last_id};
 use super::{connect_for_writing, file_name};
 use crate::change::{Change, Creation, Difference};
 use crate::error::OpenError;
-use crate::import::{Changed, Load};
+use crate::import::{Changed, Load, Totals};
 use crate::mending::Mending;
 use crate::schema::customers;
 
@@ -80,13 +80,23 @@ impl Load for SqliteConnection {
         Ok((first..).take(count).collect())
     }
 
+    /// While this connection holds the lock of the file.
+    fn now(&mut self) -> QueryResult<Timestamp> {
+        Ok(Timestamp::now())
+    }
+
+    /// Nobody else writes while this connection does.
+    fn lock(&mut self, _: &[i64], _: &[String]) -> QueryResult<()> {
+        Ok(())
+    }
+
     fn store(
         &mut self,
         created: &[Customer],
         changed: Vec<Changed>,
         write: &Write,
         now: Timestamp,
-    ) -> QueryResult<()> {
+    ) -> QueryResult<Totals> {
         let mut deferred = Deferred::default();
         let mut writing = Writing { conn: self, deferred: &mut deferred, write };
         for customer in created {
@@ -103,6 +113,11 @@ impl Load for SqliteConnection {
         }
         let mended = deferred.apply(self)?;
         mended.into_iter().for_each(|mended| Mending::default().add(mended));
+        Ok(Totals::default())
+    }
+
+    /// Counted where it is stored.
+    fn count(&mut self, _: Totals) -> QueryResult<()> {
         Ok(())
     }
 }

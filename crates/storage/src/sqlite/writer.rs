@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::deferred::Deferred;
 use super::file::DatabaseFile;
+use super::horizon::Horizon;
 use super::wal::{self, Wal};
 use crate::error::{Abort, OpenError, from_sqlite, is_locked, unavailable};
 use crate::mending::Mending;
@@ -36,22 +37,34 @@ pub(super) struct Writer {
     wal: PathBuf,
 }
 
+/// What the thread and others look at.
+pub(super) struct Shared {
+    file: Arc<DatabaseFile>,
+    mending: Arc<Mending>,
+    horizon: Arc<Horizon>,
+    groups: Arc<Groups>,
+}
+
+impl Shared {
+    pub fn new(file: Arc<DatabaseFile>, mending: Arc<Mending>, horizon: Arc<Horizon>) -> Self {
+        Self { file, mending, horizon, groups: Arc::default() }
+    }
+}
+
 impl Writer {
     /// Starts the thread on its connection, which is opened anew should it be left in the middle of
     /// a transaction.
     pub fn start(
         conn: SqliteConnection,
         wal: Wal,
-        file: Arc<DatabaseFile>,
-        mending: Arc<Mending>,
+        shared: Shared,
         reconnect: impl Fn() -> Result<SqliteConnection, OpenError> + Send + 'static,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let groups = Arc::new(Groups::default());
-        let (counted, wal_path) = (groups.clone(), wal.path().to_owned());
+        let (groups, wal_path) = (shared.groups.clone(), wal.path().to_owned());
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write(jobs, conn, wal, &file, &counted, &mending, reconnect))
+            .spawn(move || write(jobs, conn, wal, &shared, reconnect))
             .expect("a thread for writing");
         Self { queue: Some(queue), thread: Some(thread), groups, wal: wal_path }
     }
@@ -198,23 +211,20 @@ fn write(
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     mut conn: SqliteConnection,
     mut wal: Wal,
-    file: &DatabaseFile,
-    groups: &Groups,
-    mending: &Mending,
+    shared: &Shared,
     reconnect: impl Fn() -> Result<SqliteConnection, OpenError>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
-        groups.add(group.len());
+        shared.groups.add(group.len());
         // What is written into a file that was replaced is lost when the process ends.
-        if let Some(reason) = file.replaced() {
+        if let Some(reason) = shared.file.replaced() {
             group.drain(..).for_each(|job| job.answer(Err(unavailable(reason.clone()))));
             continue;
         }
         // Each job catches its own panics. What else panics is in the log, and the jobs that were not
         // answered are dropped, which tells those who wait for them.
-        let _ =
-            catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs, mending)));
+        let _ = catch_unwind(AssertUnwindSafe(|| commit(&mut conn, &mut group, &mut jobs, shared)));
         group.clear();
         if conn.is_broken() {
             match reconnect() {
@@ -239,14 +249,14 @@ fn commit(
     conn: &mut SqliteConnection,
     group: &mut Vec<Box<dyn Job>>,
     behind: &mut mpsc::Receiver<Box<dyn Job>>,
-    mending: &Mending,
+    shared: &Shared,
 ) {
-    match attempt(conn, group, mending) {
+    match attempt(conn, group, shared) {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
         Err(error) if is_locked(&error) => turn_away(group, behind, &error),
         Err(_) => {
             while !group.is_empty() {
-                let alone = attempt(conn, &mut group[..1], mending);
+                let alone = attempt(conn, &mut group[..1], shared);
                 match alone {
                     Err(error) if is_locked(&error) => return turn_away(group, behind, &error),
                     alone => group.remove(0).answer(alone.map_err(from_sqlite)),
@@ -260,11 +270,12 @@ fn commit(
 fn attempt(
     conn: &mut SqliteConnection,
     jobs: &mut [Box<dyn Job>],
-    mending: &Mending,
+    shared: &Shared,
 ) -> QueryResult<()> {
     let mut cause = None;
     let mended = conn
         .immediate_transaction(|conn| {
+            shared.horizon.reach();
             let mut deferred = Deferred::default();
             jobs.iter_mut()
                 .try_for_each(|job| job.attempt(conn, &mut deferred))
@@ -272,7 +283,7 @@ fn attempt(
                 .map_err(|error| keep(&mut cause, error))
         })
         .map_err(|error| cause.unwrap_or(error))?;
-    mended.into_iter().for_each(|mended| mending.add(mended));
+    mended.into_iter().for_each(|mended| shared.mending.add(mended));
     Ok(())
 }
 
@@ -332,7 +343,10 @@ mod tests {
         };
         let mut group: Vec<_> = (0..).zip(reply_of).map(job).collect();
         let (_sender, mut behind) = mpsc::channel(1);
-        commit(&mut conn, &mut group, &mut behind, &Mending::default());
+        let horizon = Arc::new(Horizon::open(&file).unwrap());
+        let opened = Arc::new(DatabaseFile::of(&file).unwrap());
+        let shared = Shared::new(opened, Arc::default(), horizon);
+        commit(&mut conn, &mut group, &mut behind, &shared);
         let answers: Vec<_> = futures_util::future::join_all(answers).await;
         let is_done = |at: usize| matches!(answers[at], Ok(Ok(Ok(number))) if number == at as i64);
         assert!(is_done(0) && is_done(2), "{answers:?}");

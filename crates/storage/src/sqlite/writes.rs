@@ -191,7 +191,7 @@ impl Writing<'_> {
 
     fn change_stored(&mut self, stored: CustomerRow, change: &Change) -> Outcome<Customer> {
         let (stored, before) = stored.into_both()?;
-        let after = change.of(&before, self.write)?;
+        let after = change.of(&before, self.write, Timestamp::now())?;
         if after == before {
             return Ok(after);
         }

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use customers_domain::password::PasswordHash;
 use customers_domain::token::{AddTokenError, Scope, TokenDigest};
@@ -232,8 +233,8 @@ cases! {
 }
 
 /// Stands between the store and the server, until it is told to cut a connection.
-struct Proxy {
-    url: String,
+pub struct Proxy {
+    pub url: String,
     cut: Arc<Mutex<Option<Cut>>>,
 }
 
@@ -246,6 +247,8 @@ struct Cut {
     passes: usize,
     /// What is done before the store notices.
     meanwhile: Box<dyn FnOnce() + Send>,
+    /// Whether the text is passed on after that, and nothing cut.
+    is_delay: bool,
 }
 
 /// Who says the text.
@@ -256,7 +259,7 @@ enum Side {
 }
 
 impl Proxy {
-    fn start(url: &str) -> Self {
+    pub fn start(url: &str) -> Self {
         let (login, server) = url.rsplit_once('@').unwrap();
         let (address, name) = server.split_once('/').unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -293,12 +296,19 @@ impl Proxy {
         passes: usize,
         meanwhile: impl FnOnce() + Send + 'static,
     ) {
-        let cut = Cut { side, text, passes, meanwhile: Box::new(meanwhile) };
+        let cut = Cut { side, text, passes, meanwhile: Box::new(meanwhile), is_delay: false };
+        *self.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// Passes on what the store says next with this text after so long.
+    pub fn delay(&self, text: &'static str, delay: Duration) {
+        let meanwhile = Box::new(move || std::thread::sleep(delay));
+        let cut = Cut { side: Side::Store, text, passes: 0, meanwhile, is_delay: true };
         *self.cut.lock().unwrap() = Some(cut);
     }
 
     #[track_caller]
-    fn assert_lost(&self) {
+    pub fn assert_lost(&self) {
         assert!(self.cut.lock().unwrap().is_none(), "no such text came");
     }
 }
@@ -314,14 +324,19 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, side: Side, cut: &Mutex<Optio
             && is_said(cut.text)
         {
             if cut.passes == 0 {
-                let meanwhile = next.take().map(|cut| cut.meanwhile);
+                let cut = next.take().expect("it was looked at");
                 drop(next);
-                meanwhile.into_iter().for_each(|meanwhile| meanwhile());
-                break;
+                (cut.meanwhile)();
+                if !cut.is_delay {
+                    break;
+                }
+            } else {
+                cut.passes -= 1;
+                drop(next);
             }
-            cut.passes -= 1;
+        } else {
+            drop(next);
         }
-        drop(next);
         if to.write_all(said).is_err() {
             break;
         }

@@ -35,11 +35,13 @@ macro_rules! cases {
 }
 
 mod accounts;
+mod complete;
 mod customers;
 mod drift;
 mod erasing;
 mod failures;
 mod indexes;
+mod lanes;
 mod listing;
 mod living;
 mod lost_answers;
