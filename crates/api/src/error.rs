@@ -1,5 +1,6 @@
 //! The one mapping of failures to HTTP.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -8,6 +9,19 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use customers_domain::{RepositoryError, Rule, Violations, WriteError};
 
 use crate::problem::{Code, Conflict, FieldErrors, Problem};
+
+/// The most names of the client's that an answer repeats.
+pub(crate) const MAX_NAMES: usize = 50;
+
+/// The most characters of such a name.
+const MAX_NAME_CHARS: usize = 64;
+
+/// The largest body of a failure, in bytes: 64 KiB. A client that does not read its answer keeps it in
+/// memory.
+const MAX_BODY: usize = 64 << 10;
+
+/// The most characters of the message where the body would be larger.
+const MAX_MESSAGE_CHARS: usize = 1_000;
 
 /// What lies behind a failure.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -79,7 +93,14 @@ impl ApiError {
 
     /// The failure that these fields are at fault for: at least one.
     pub fn validation(errors: FieldErrors) -> Self {
-        Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") }.summed_up()
+        Self::validation_beside(errors, 0)
+    }
+
+    /// The same, where so many more errors are not listed.
+    pub fn validation_beside(errors: FieldErrors, unlisted: usize) -> Self {
+        let error =
+            Self { errors: Some(Box::new(errors)), ..Self::new(Code::ValidationFailed, "") };
+        error.summed_up(unlisted)
     }
 
     /// The failure that a field is at fault for by breaking this rule.
@@ -88,10 +109,10 @@ impl ApiError {
     }
 
     /// Says the first of the field errors, and how many more there are.
-    fn summed_up(mut self) -> Self {
+    fn summed_up(mut self, unlisted: usize) -> Self {
         let mut sentences = self.errors.iter().flat_map(|errors| errors.values()).flatten();
         let first = sentences.next().cloned().unwrap_or_default();
-        self.message = match sentences.count() {
+        self.message = match sentences.count() + unlisted {
             0 => first,
             1 => format!("{first} (and 1 more error)"),
             more => format!("{first} (and {more} more errors)"),
@@ -135,7 +156,19 @@ impl ApiError {
         let content_type =
             if as_problem_json { "application/problem+json" } else { "application/json" };
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
-        response.json(self.problem(request_id))
+        response.body(self.body(request_id))
+    }
+
+    /// The body of the answer as JSON, which is bounded whatever went into it.
+    fn body(&self, request_id: &str) -> String {
+        let json = |problem: &Problem<'_>| serde_json::to_string(problem).unwrap_or_default();
+        let problem = self.problem(request_id);
+        let body = json(&problem);
+        if body.len() <= MAX_BODY {
+            return body;
+        }
+        let message: String = self.message.chars().take(MAX_MESSAGE_CHARS).collect();
+        json(&Problem { message: &message, detail: &message, errors: None, ..problem })
     }
 
     /// The body of the answer.
@@ -232,6 +265,23 @@ pub(crate) fn sentence(name: &str, what: &str) -> String {
     format!("The {} field {what}.", in_words(name))
 }
 
+/// The first characters of a name that a client has made up.
+pub(crate) fn clipped(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]).into(),
+        None => name.into(),
+    }
+}
+
+/// The first names that a client has made up, split by commas.
+pub(crate) fn listed(names: &[&str]) -> String {
+    let mut listed: Vec<_> = names.iter().take(MAX_NAMES).map(|name| clipped(name)).collect();
+    if names.len() > MAX_NAMES {
+        listed.push("…".into());
+    }
+    listed.join(", ")
+}
+
 /// A wire name in words: `customerAccount` is "customer account", `chargeVAT` "charge vat".
 pub(crate) fn in_words(name: &str) -> String {
     let mut words = String::with_capacity(name.len() + 4);
@@ -273,6 +323,28 @@ mod tests {
             ("onCallDuty", "on call duty"),
         ] {
             assert_eq!(in_words(name), words);
+        }
+    }
+
+    #[test]
+    fn names_of_clients_are_repeated_within_limits() {
+        assert_eq!(clipped(&"é".repeat(64)), "é".repeat(64));
+        assert_eq!(clipped(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
+        assert_eq!(listed(&["a", "b"]), "a, b");
+        assert_eq!(listed(&["", "b"]), ", b");
+        let many = listed(&["a"; 51]);
+        assert_eq!(many.matches('a').count(), 50);
+        assert!(many.ends_with("a, …"), "{many}");
+    }
+
+    #[test]
+    fn a_body_is_bounded_whatever_went_into_it() {
+        let errors = (0..100).map(|n| (format!("{n}"), vec!["\0".repeat(1000)])).collect();
+        for error in [ApiError::validation(errors), ApiError::not_found("\0é".repeat(100_000))] {
+            let body = error.body("id");
+            assert!(body.len() <= MAX_BODY, "{}", body.len());
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["code"], error.code.as_str());
         }
     }
 

@@ -19,10 +19,11 @@ use futures_util::future::LocalBoxFuture;
 use indexmap::IndexMap;
 use percent_encoding::percent_decode;
 
-use crate::error::{ApiError, field_errors, sentence};
+use crate::error::{ApiError, MAX_NAMES, clipped, field_errors, sentence};
 use crate::problem::FieldErrors;
 
-pub(crate) use credentials::Credentials;
+pub(crate) use body::{LargeBodies, too_large};
+pub(crate) use credentials::{Credentials, MAX_LOGIN_BODY};
 
 /// A value as it was sent, before anybody knows what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +61,18 @@ pub(crate) type Parameters = IndexMap<String, Raw>;
 pub(crate) struct Input {
     parameters: Parameters,
     is_strict: bool,
+    /// Of a large body.
+    _turn: Option<body::Turn>,
 }
 
 /// In the extensions of a request whose client asked for strict handling, and gets it.
 pub(crate) struct StrictHandling;
+
+/// The most parameters of a request, those of query and body together.
+const MAX_PARAMETERS: usize = 1_000;
+
+/// The largest body, in bytes: 1 MiB.
+pub(crate) const MAX_BODY: usize = 1 << 20;
 
 /// What an answer holds that is not for clients to set. It is ignored, so that an answer can be
 /// sent back.
@@ -74,22 +83,26 @@ impl FromRequest for Input {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_strict = prefers_strict(request.headers());
-        if is_strict {
-            request.extensions_mut().insert(StrictHandling);
-        }
-        let request = request.clone();
-        let payload = payload.take();
-        Box::pin(async move {
-            let body = body::read(&request, payload).await?;
-            let mut parameters = parse_pairs(request.query_string().as_bytes())?;
-            parameters.extend(body);
-            Ok(Self { parameters, is_strict })
-        })
+        Box::pin(Self::of(request.clone(), payload.take(), MAX_BODY))
     }
 }
 
 impl Input {
+    /// Reads the parameters of a request whose body has at most so many bytes.
+    async fn of(request: HttpRequest, payload: Payload, max_body: usize) -> Result<Self, ApiError> {
+        let is_strict = prefers_strict(request.headers());
+        if is_strict {
+            request.extensions_mut().insert(StrictHandling);
+        }
+        let (body, turn) = body::read(&request, payload, max_body).await?;
+        let mut parameters = parse_pairs(request.query_string().as_bytes(), MAX_PARAMETERS)?;
+        parameters.extend(body);
+        if parameters.len() > MAX_PARAMETERS {
+            return Err(too_many_parameters());
+        }
+        Ok(Self { parameters, is_strict, _turn: turn })
+    }
+
     /// The new customer that was sent.
     ///
     /// # Errors
@@ -146,7 +159,8 @@ impl Input {
         let mut unknown = Vec::new();
         for (name, raw) in &self.parameters {
             match (Attribute::named(name), raw) {
-                (_, Raw::File) => given.refuse(name, "must not be a file"),
+                (Some(_), Raw::File) => given.refuse(name, "must not be a file"),
+                (None, Raw::File) => given.foreign.refuse(name, "must not be a file"),
                 (Some(attribute), raw) => {
                     given.values.push((attribute, lenient::read(attribute.kind, raw.as_sent())));
                 }
@@ -156,10 +170,11 @@ impl Input {
         }
         if self.is_strict {
             for name in unknown {
-                given.refuse(name, "is unknown");
+                given.foreign.refuse(name, "is unknown");
             }
         } else if !unknown.is_empty() {
-            log::debug!("ignored unknown parameters: {unknown:?}");
+            let shown: Vec<_> = unknown.iter().take(MAX_NAMES).map(|name| clipped(name)).collect();
+            log::debug!(count = unknown.len(); "ignored unknown parameters: {shown:?}");
         }
         given
     }
@@ -170,6 +185,7 @@ impl Input {
 struct Given<'a> {
     values: Vec<(&'static Attribute, Result<Value<'a>, Rule>)>,
     errors: FieldErrors,
+    foreign: ForeignErrors,
 }
 
 impl<'a> Given<'a> {
@@ -189,10 +205,33 @@ impl<'a> Given<'a> {
         let mut errors = made.as_ref().err().map(field_errors).unwrap_or_default();
         // A file where a required text belongs is one error and not two.
         errors.extend(self.errors);
+        errors.extend(self.foreign.listed);
         match made {
             Ok(made) if errors.is_empty() => Ok(made),
-            _ => Err(ApiError::validation(errors)),
+            _ => Err(ApiError::validation_beside(errors, self.foreign.unlisted)),
         }
+    }
+}
+
+/// What is wrong with parameters whose names the client has made up. They are repeated as far as helps
+/// to find the mistake: an answer must not be larger than the request.
+#[derive(Default)]
+struct ForeignErrors {
+    /// The first ones, under the beginnings of their names.
+    listed: FieldErrors,
+    /// How many more there are.
+    unlisted: usize,
+}
+
+impl ForeignErrors {
+    fn refuse(&mut self, name: &str, what: &str) {
+        if self.listed.len() == MAX_NAMES {
+            self.unlisted += 1;
+            return;
+        }
+        let name = clipped(name);
+        let sentence = sentence(&name, what);
+        self.listed.insert(name.into_owned(), vec![sentence]);
     }
 }
 
@@ -207,18 +246,22 @@ impl FromRequest for IgnoredBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let payload = payload.take();
-        Box::pin(async move { body::collect(&request, payload).await.map(|_| Self) })
+        Box::pin(async move { body::collect(&request, payload, MAX_BODY).await.map(|_| Self) })
     }
 }
 
 /// The parameters of a query string.
 pub(crate) fn query(request: &HttpRequest) -> Result<Parameters, ApiError> {
-    parse_pairs(request.query_string().as_bytes())
+    // Bounded by the length of a URL.
+    parse_pairs(request.query_string().as_bytes(), usize::MAX)
 }
 
-fn parse_pairs(pairs: &[u8]) -> Result<Parameters, ApiError> {
+fn parse_pairs(pairs: &[u8], most: usize) -> Result<Parameters, ApiError> {
     let mut parameters = Parameters::new();
-    for pair in split_pairs(pairs) {
+    for (before, pair) in split_pairs(pairs).enumerate() {
+        if before == most {
+            return Err(too_many_parameters());
+        }
         let (name, value) = decode_pair(pair)?;
         insert(&mut parameters, name, Raw::Text(value));
     }
@@ -257,6 +300,12 @@ fn insert(parameters: &mut Parameters, name: String, value: Raw) {
     };
 }
 
+/// That a request has more parameters than are looked at.
+pub(crate) fn too_many_parameters() -> ApiError {
+    let sentence = "A request must not have more than 1,000 parameters.".to_owned();
+    ApiError::validation([("parameters".to_owned(), vec![sentence])].into())
+}
+
 fn not_utf8() -> ApiError {
     ApiError::malformed("The request is not valid UTF-8.")
 }
@@ -279,7 +328,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &[u8]) -> Vec<(String, Raw)> {
-        parse_pairs(text).unwrap().into_iter().collect()
+        parse_pairs(text, usize::MAX).unwrap().into_iter().collect()
     }
 
     fn text(name: &str, value: &str) -> (String, Raw) {
@@ -312,7 +361,7 @@ mod tests {
     #[test]
     fn what_is_not_utf8_is_refused_and_not_replaced() {
         for pair in [&b"a=%ff"[..], b"%C3=1", b"a=\xff"] {
-            assert!(parse_pairs(pair).is_err());
+            assert!(parse_pairs(pair, usize::MAX).is_err());
         }
     }
 

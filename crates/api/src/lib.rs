@@ -86,6 +86,7 @@ pub struct Api {
     observer: Arc<dyn Observer>,
     settings: Arc<Settings>,
     leaving: leaving::Leaving,
+    large_bodies: input::LargeBodies,
 }
 
 impl Api {
@@ -112,6 +113,7 @@ impl Api {
             observer,
             settings: Arc::new(settings),
             leaving: leaving::Leaving::default(),
+            large_bodies: input::LargeBodies::new(),
         }
     }
 

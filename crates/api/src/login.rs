@@ -17,7 +17,7 @@ use crate::Shared;
 use crate::auth::{Authenticator, Caller, MintedToken};
 use crate::client_address::{TrustedProxies, network};
 use crate::error::ApiError;
-use crate::input::{Credentials, Input};
+use crate::input::Credentials;
 use crate::observer::Observer;
 use crate::openapi::{LoginFailures, LogoutFailures};
 use crate::password::{Turns, is_right};
@@ -184,10 +184,10 @@ struct LoggedInUser {
 pub(crate) async fn login(
     logins: Shared<Logins>,
     request: HttpRequest,
-    input: Input,
+    credentials: Credentials,
 ) -> Result<HttpResponse, ApiError> {
     let address = network(logins.proxies.client_of(&request));
-    let (user, minted) = logins.log_in(input.credentials()?, address).await?;
+    let (user, minted) = logins.log_in(credentials, address).await?;
     Ok(HttpResponse::Ok().json(LoggedIn {
         token: minted.text,
         user: LoggedInUser {

@@ -76,6 +76,7 @@ pub fn app(
         .app_data(Shared::new(api.settings.clone()))
         .app_data(web::Data::new(api.leaving.clone()))
         .app_data(Surroundings::of(api))
+        .app_data(api.large_bodies.clone())
         .default_service(web::to(no_route))
         .wrap(from_fn(envelope))
 }

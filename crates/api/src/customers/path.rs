@@ -92,7 +92,13 @@ fn segment(request: &HttpRequest, behind: usize) -> Option<String> {
     escapes_are_whole.then(|| decoded.into_owned())
 }
 
+/// Accounts have no more characters, and ids have fewer.
+const MAX_DIGITS: usize = 255;
+
 pub(super) fn no_customer_of_id(digits: &str) -> ApiError {
+    if digits.len() > MAX_DIGITS {
+        return ApiError::not_found("No customer has an id or an account of so many digits.");
+    }
     ApiError::not_found(format!(
         "No customer has the id {digits}. For an account, call /api/v1/customerAccounts/{digits}."
     ))

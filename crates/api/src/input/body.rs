@@ -1,28 +1,80 @@
 //! The parameters of a body, whichever of the accepted media types it has.
 
+use std::fmt;
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
 use futures_util::{StreamExt, stream};
+use indexmap::IndexMap;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Parameters, Raw, insert, not_utf8, parse_pairs};
+use super::{MAX_PARAMETERS, Parameters, Raw, insert, not_utf8, parse_pairs, too_many_parameters};
 use crate::error::ApiError;
 use crate::problem::Code;
 
-/// The largest body, in bytes: 1 MiB.
-const MAX_BODY: usize = 1 << 20;
+/// A body of more bytes is large: 16 KiB.
+const LARGE: usize = 16 << 10;
+
+/// The most large bodies that are in memory at once.
+const LARGE_AT_ONCE: usize = 8;
+
+/// The longest that a large body waits for others to be done.
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// How deep arrays and objects may lie within each other.
 const MAX_DEPTH: usize = 100;
 
-/// The parameters of the request's body; none where it is empty, under whatever media type.
-pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Parameters, ApiError> {
-    let body = collect(request, payload).await?;
+/// Large bodies that are in memory: only a few are at once, or a crowd of clients could fill it.
+#[derive(Clone)]
+pub(crate) struct LargeBodies(Arc<Semaphore>);
+
+impl LargeBodies {
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_AT_ONCE)))
+    }
+
+    /// Waits until another large body may be in memory: for as long as the turn is kept.
+    async fn turn(request: &HttpRequest) -> Result<Turn, ApiError> {
+        let bodies = request.app_data::<Self>().cloned();
+        let bodies = bodies.ok_or_else(|| ApiError::internal("no room for large bodies"))?;
+        match timeout(MAX_WAIT, bodies.0.acquire_owned()).await {
+            Ok(turn) => turn.map_err(ApiError::internal),
+            Err(_) => Err(ApiError::unavailable("too many large bodies at once")),
+        }
+    }
+}
+
+/// The right of a large body to be in memory.
+pub(super) type Turn = OwnedSemaphorePermit;
+
+/// The bytes of a body.
+#[derive(Default)]
+pub(super) struct Body {
+    bytes: Vec<u8>,
+    turn: Option<Turn>,
+}
+
+/// The parameters of the request's body, which has at most so many bytes; none where it is empty, under
+/// whatever media type. Beside them the turn of a large body, to be kept as long as they are.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    max_body: usize,
+) -> Result<(Parameters, Option<Turn>), ApiError> {
+    let Body { bytes, turn } = collect(request, payload, max_body).await?;
+    Ok((parameters(request, bytes).await?, turn))
+}
+
+async fn parameters(request: &HttpRequest, body: Vec<u8>) -> Result<Parameters, ApiError> {
     if body.is_empty() {
         return Ok(Parameters::new());
     }
@@ -36,7 +88,7 @@ pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Para
         if body.trim_ascii_start().starts_with(b"{") {
             return Err(unsupported("Send Content-Type: application/json."));
         }
-        parse_pairs(&body)
+        parse_pairs(&body, MAX_PARAMETERS)
     } else if essence == "multipart/form-data" {
         parse_multipart(&media_type, body).await
     } else {
@@ -59,39 +111,52 @@ fn unsupported(message: &str) -> ApiError {
     ApiError::new(Code::UnsupportedMediaType, message)
 }
 
+/// That a body has more than so many bytes.
+pub(crate) fn too_large(max_body: usize) -> ApiError {
+    let kib = max_body >> 10;
+    let size = if kib < 1024 { format!("{kib} KiB") } else { format!("{} MiB", kib >> 10) };
+    ApiError::new(Code::PayloadTooLarge, format!("The body must not be larger than {size}."))
+}
+
 /// Reads the whole body.
 ///
 /// The server bounds how long the body takes, and how much its chunks add to it: it ends the payload
 /// with `TimedOut` or `Overflow`.
-pub(crate) async fn collect(
+pub(super) async fn collect(
     request: &HttpRequest,
     mut payload: Payload,
-) -> Result<Vec<u8>, ApiError> {
-    let too_large =
-        || ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.");
+    max_body: usize,
+) -> Result<Body, ApiError> {
+    let mut body = Body::default();
     let has = |name| request.headers().contains_key(name);
     // Without either there is no body (RFC 9112 §6.3), whatever an `Upgrade` promises.
     if !has(header::CONTENT_LENGTH) && !has(header::TRANSFER_ENCODING) {
-        return Ok(Vec::new());
+        return Ok(body);
     }
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > max_body as u64) {
+        return Err(too_large(max_body));
     }
-    let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| match error {
-            PayloadError::Overflow => too_large(),
+            PayloadError::Overflow => too_large(max_body),
             PayloadError::Io(error) if error.kind() == ErrorKind::TimedOut => ApiError::malformed(
                 "The body took longer than 30 seconds, and 1 second for each 16 KiB, to arrive.",
             ),
             _ => ApiError::malformed("The body ended too early."),
         })?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(too_large());
+        let length = body.bytes.len() + chunk.len();
+        if length > max_body {
+            return Err(too_large(max_body));
         }
-        body.extend_from_slice(&chunk);
+        if length > LARGE && body.turn.is_none() {
+            body.turn = Some(LargeBodies::turn(request).await?);
+            // All at once: a vector that grows takes up to twice as much.
+            let whole = announced.map_or(max_body, |announced| announced as usize);
+            body.bytes.reserve_exact(whole.saturating_sub(body.bytes.len()));
+        }
+        body.bytes.extend_from_slice(&chunk);
     }
     Ok(body)
 }
@@ -127,8 +192,10 @@ pub(super) fn parse_json(body: &[u8]) -> Result<Parameters, ApiError> {
     if !whole.get().starts_with('{') {
         return Err(ApiError::malformed("The body must be a JSON object."));
     }
-    let members: indexmap::IndexMap<String, &RawValue> =
-        serde_json::from_str(whole.get()).map_err(malformed)?;
+    let Members { by_name, are_too_many } = serde_json::from_str(whole.get()).map_err(malformed)?;
+    if are_too_many {
+        return Err(too_many_parameters());
+    }
     let member = |(name, value): (String, &RawValue)| {
         let raw = match value.get().as_bytes()[0] {
             b'n' => Raw::Null,
@@ -140,7 +207,43 @@ pub(super) fn parse_json(body: &[u8]) -> Result<Parameters, ApiError> {
         };
         Ok((name, raw))
     };
-    members.into_iter().map(member).collect()
+    by_name.into_iter().map(member).collect()
+}
+
+/// The members of an object, of each name the last.
+#[derive(Default)]
+struct Members<'a> {
+    by_name: IndexMap<String, &'a RawValue>,
+    /// Whether there are more than a request may have; the rest of them is left out.
+    are_too_many: bool,
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Members::default();
+                for _ in 0..MAX_PARAMETERS {
+                    match map.next_entry()? {
+                        Some((name, value)) => drop(members.by_name.insert(name, value)),
+                        None => return Ok(members),
+                    }
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    members.are_too_many = true;
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
 }
 
 /// Counts brackets outside of strings, so that a parser is only given what it can take.
@@ -181,7 +284,12 @@ pub(super) async fn parse_multipart(
     let whole = stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(body))]);
     let mut parts = multer::Multipart::new(whole, boundary);
     let mut parameters = Parameters::new();
+    let mut count = 0;
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
+        count += 1;
+        if count > MAX_PARAMETERS {
+            return Err(too_many_parameters());
+        }
         let name = part.name().unwrap_or_default().to_owned();
         let is_file = part.file_name().is_some();
         let value = part.bytes().await.map_err(malformed)?;

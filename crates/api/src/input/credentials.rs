@@ -1,12 +1,20 @@
 //! What somebody logs in with.
 
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
 use customers_domain::Rule;
 use customers_domain::password::Password;
 use customers_domain::user::EmailKey;
 
-use super::{Input, Raw};
+use futures_util::future::LocalBoxFuture;
+
+use super::{ForeignErrors, Input, Raw};
 use crate::error::{ApiError, sentence};
 use crate::problem::FieldErrors;
+
+/// The largest body of a login, in bytes: an address and a password need no more, and no token is needed to
+/// send it.
+pub(crate) const MAX_LOGIN_BODY: usize = 16 << 10;
 
 /// An address, which need not be anybody's, and a password.
 pub(crate) struct Credentials {
@@ -17,13 +25,23 @@ pub(crate) struct Credentials {
 const EMAIL: &str = "email";
 const PASSWORD: &str = "password";
 
+impl FromRequest for Credentials {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let input = Input::of(request.clone(), payload.take(), MAX_LOGIN_BODY);
+        Box::pin(async move { input.await?.credentials() })
+    }
+}
+
 impl Input {
     /// The credentials that were sent. The password is taken as it is: not even trimmed.
     ///
     /// # Errors
     ///
     /// A validation failure that tells everything that is wrong.
-    pub fn credentials(&self) -> Result<Credentials, ApiError> {
+    fn credentials(&self) -> Result<Credentials, ApiError> {
         let text = |name| text(self.parameters.get(name));
         let email = text(EMAIL).and_then(EmailKey::of);
         let password = text(PASSWORD).and_then(Password::shown);
@@ -37,13 +55,15 @@ impl Input {
                 refuse(name, &rule.to_string());
             }
         }
+        let mut foreign = ForeignErrors::default();
         let unknown = self.parameters.keys().filter(|name| ![EMAIL, PASSWORD].contains(&&***name));
         for name in unknown.filter(|_| self.is_strict) {
-            refuse(name, "is unknown");
+            foreign.refuse(name, "is unknown");
         }
+        errors.extend(foreign.listed);
         match (email, password) {
             (Ok(email), Ok(password)) if errors.is_empty() => Ok(Credentials { email, password }),
-            _ => Err(ApiError::validation(errors)),
+            _ => Err(ApiError::validation_beside(errors, foreign.unlisted)),
         }
     }
 }

@@ -11,7 +11,7 @@ use customers_domain::{
 
 use super::FilterTexts;
 use crate::auth::insufficient_scope;
-use crate::error::{ApiError, in_words};
+use crate::error::{ApiError, in_words, listed};
 use crate::problem::Code;
 
 /// The most values of a filter that looks customers up by who they are.
@@ -294,7 +294,7 @@ pub(crate) fn unknown_filters(names: &[&str]) -> ApiError {
     let allowed: Vec<_> = FilteredBy::all().map(FilteredBy::name).collect();
     invalid_filter(format!(
         "Requested filter(s) `{}` are not allowed. Allowed filter(s) are `{}`.",
-        names.join(", "),
+        listed(names),
         allowed.join(", ")
     ))
 }
@@ -303,7 +303,7 @@ pub(crate) fn unknown_filters(names: &[&str]) -> ApiError {
 pub(crate) fn unknown_sorts(names: &[&str]) -> ApiError {
     let message = format!(
         "Requested sort(s) `{}` is not allowed. Allowed sort(s) are `{}`.",
-        names.join(", "),
+        listed(names),
         SortKey::ALL.map(SortKey::name).join(", ")
     );
     ApiError::new(Code::InvalidSort, message)

@@ -14,6 +14,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use crate::auth::{insufficient_scope, invalid_token, unauthenticated};
 use crate::envelope::uri_too_long;
 use crate::error::{ApiError, field_errors};
+use crate::input::{MAX_BODY, MAX_LOGIN_BODY, too_large};
 use crate::listing::filters::{too_many_words, unknown_filters, unknown_sorts};
 use crate::listing::invalid_cursor;
 use crate::login::invalid_credentials;
@@ -64,7 +65,7 @@ failures! {
     LoginFailures = [
         ApiError::malformed("The request is not valid UTF-8."),
         invalid_credentials(),
-        payload_too_large(),
+        too_large(MAX_LOGIN_BODY),
         uri_too_long(),
         unsupported_media_type(),
         ApiError::of_field("password", Rule::Required),
@@ -109,17 +110,13 @@ fn not_found() -> ApiError {
     ApiError::not_found("No customer has the account CL000001.")
 }
 
-fn payload_too_large() -> ApiError {
-    ApiError::new(Code::PayloadTooLarge, "The body must not be larger than 1 MiB.")
-}
-
 fn unsupported_media_type() -> ApiError {
     ApiError::new(Code::UnsupportedMediaType, "Send Content-Type: application/json.")
 }
 
 /// Of every write.
 fn body() -> Vec<ApiError> {
-    vec![insufficient_scope(), payload_too_large()]
+    vec![insufficient_scope(), too_large(MAX_BODY)]
 }
 
 /// Of every write that takes parameters.

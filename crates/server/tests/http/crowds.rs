@@ -16,6 +16,7 @@ cases! {
         ten_thousand_idle_connections_keep_nobody_out,
         a_crowd_leaves_the_database_its_files,
         who_never_reads_is_not_listened_to,
+        refusals_that_are_not_read_take_little_memory,
     ]
     sqlite: [
         a_crowd_at_the_metrics_leaves_the_service_its_files,
@@ -194,4 +195,40 @@ async fn who_never_reads_is_not_listened_to(server: TestServer) {
     server.get("/api/v1/customers/1").await.expect(200);
     let memory = server.program.peak_memory();
     assert!(memory < before + 64, "{before} MiB before, {memory} after");
+}
+
+async fn refusals_that_are_not_read_take_little_memory(server: TestServer) {
+    const CROWD: usize = 200;
+    // A megabyte of names that there are not.
+    let names: Vec<String> = (0..).map(|n| format!("\"unknown{n}\":0")).take(60_000).collect();
+    let body = format!("{{{}}}", names.join(","));
+    assert!(body.len() > 1_000_000 && body.len() < 1 << 20, "{}", body.len());
+    let headers = format!(
+        "Prefer: handling=strict\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let address = server.program.address();
+    // A login needs no token, and takes no such body. A write takes it, but only a few at once.
+    for (round, line, most) in [(1, "POST /api/login", 120), (2, "POST /api/v1/customers", 200)] {
+        let request = head(&server, line, &headers) + &body;
+        let send = || {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.set_write_timeout(Some(PATIENCE)).expect("a time limit");
+            // The server hangs up where the body is too large.
+            let _ = stream.write_all(request.as_bytes());
+            stream
+        };
+        let crowd: Vec<_> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CROWD).map(|_| scope.spawn(send)).collect();
+            clients.into_iter().map(|client| client.join().expect("no panic")).collect()
+        });
+        let is_refused = |line: &&String| line.contains("method=POST");
+        until("all to be refused", async || {
+            server.program.log().iter().filter(is_refused).count() == round * CROWD
+        })
+        .await;
+        let memory = server.program.peak_memory();
+        assert!(memory < most, "{line}: {memory} MiB");
+        drop(crowd);
+    }
 }

@@ -14,6 +14,8 @@ cases! {
         problems_come_under_their_own_media_type_where_it_is_asked_for,
         a_taken_account_is_told_only_of_an_otherwise_valid_request,
         a_path_that_is_no_route_is_not_found_and_a_wrong_method_is_named,
+        what_a_client_makes_up_is_repeated_within_limits,
+        a_request_has_so_many_parameters,
     ]
 }
 
@@ -313,4 +315,106 @@ async fn a_path_that_is_no_route_is_not_found_and_a_wrong_method_is_named(server
             "{method} {target}"
         );
     }
+}
+
+/// The largest body of a failure.
+const MAX_FAILURE: usize = 64 << 10;
+
+async fn what_a_client_makes_up_is_repeated_within_limits(server: TestServer) {
+    let strict = |call: Call| call.header("prefer", "handling=strict");
+    let names = |count: usize, length: usize| {
+        let members: Vec<_> =
+            (0..count).map(|n| format!("\"{n:03}{}\":0", "\\u0001".repeat(length))).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let answer = strict(server.post(CUSTOMERS)).json_text(names(1000, 150)).await;
+    let problem = answer.expect(422);
+    let first = format!("The 000{} field is unknown.", "\u{1}".repeat(61) + "…");
+    assert_eq!(problem["message"], "The name field is required. (and 1000 more errors)");
+    let errors = problem["errors"].as_object().expect("errors");
+    assert_eq!(errors.len(), 51);
+    assert_eq!(errors[&format!("000{}…", "\u{1}".repeat(61))], json!([first]));
+    assert!(answer.body.len() <= MAX_FAILURE, "{}", answer.body.len());
+
+    let long = "x".repeat(60_000);
+    let parts: String = (0..1000)
+        .map(|n| {
+            let name = format!("{n}{}", "x".repeat(500));
+            format!(
+                "--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\r\n\r\n"
+            )
+        })
+        .collect();
+    let filters: String = (0..5000).map(|n| format!("filter[{n}]&")).collect();
+    let sorts = (0..9000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let login = format!("{{\"{}\":0}}", "x".repeat(16_000));
+    for (call, status, code) in [
+        (strict(server.post(CUSTOMERS)).json_text(names(1, 160_000)), 422, "validation_failed"),
+        (strict(server.post(&format!("{CUSTOMERS}?name=A&{long}"))), 422, "validation_failed"),
+        (
+            server.post(CUSTOMERS).body("multipart/form-data; boundary=b", parts + "--b--\r\n"),
+            422,
+            "validation_failed",
+        ),
+        (strict(server.post("/api/login")).json_text(login), 422, "validation_failed"),
+        (server.get(&format!("{CUSTOMERS}?{filters}")), 400, "invalid_filter"),
+        (server.get(&format!("{CUSTOMERS}?filter[{long}]=1")), 400, "invalid_filter"),
+        (server.get(&format!("{CUSTOMERS}?sort={sorts}")), 400, "invalid_sort"),
+        (server.get(&format!("{CUSTOMERS}?sort={long}")), 400, "invalid_sort"),
+        (server.get(&format!("{CUSTOMERS}?cursor={long}")), 400, "invalid_cursor"),
+        (server.get(&format!("{CUSTOMERS}/{}", "1".repeat(60_000))), 404, "not_found"),
+        (server.get(&format!("{CUSTOMERS}/{long}")), 404, "not_found"),
+        (server.get(&format!("/api/v1/customerAccounts/{long}")), 404, "not_found"),
+        (server.get(&format!("/{long}")), 404, "not_found"),
+        (server.call("BREW", &format!("{CUSTOMERS}/{long}")), 405, "method_not_allowed"),
+        (server.post(CUSTOMERS).header("idempotency-key", &long), 400, "malformed_request"),
+    ] {
+        let answer = call.await;
+        assert_eq!(answer.expect(status)["code"], code);
+        assert!(answer.body.len() <= MAX_FAILURE, "{code}: {}", answer.body.len());
+    }
+}
+
+async fn a_request_has_so_many_parameters(server: TestServer) {
+    let pairs = |from: usize, count: usize| {
+        (from..from + count).map(|n| format!("n{n}=x")).collect::<Vec<_>>().join("&")
+    };
+    let members = |count: usize| {
+        let members: Vec<_> = (1..count).map(|n| format!("\"n{n}\":0")).collect();
+        format!("{{{},\"name\":\"A\"}}", members.join(","))
+    };
+    let parts = |count: usize| {
+        let part = "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nA\r\n";
+        part.repeat(count) + "--b--\r\n"
+    };
+    let post = || server.post(CUSTOMERS);
+    let multipart = |count: usize| post().body("multipart/form-data; boundary=b", parts(count));
+    let query = |count: usize| server.post(&format!("{CUSTOMERS}?name=A&{}", pairs(1, count - 1)));
+    for call in [
+        post().json_text(members(1000)),
+        post().form(format!("name=A&{}", pairs(1, 999))),
+        multipart(1000),
+        query(1000),
+        query(500).form(pairs(500, 500)),
+        query(1000).form(pairs(1, 999)),
+    ] {
+        call.await.expect(201);
+    }
+    let sentence = "A request must not have more than 1,000 parameters.";
+    for call in [
+        post().json_text(members(1001)),
+        post().json_text(format!("{{{}\"name\":\"A\"}}", "\"a\":0,".repeat(1000))),
+        post().form(format!("name=A&{}", pairs(1, 1000))),
+        multipart(1001),
+        query(1001),
+        query(500).form(pairs(500, 501)),
+        server.patch("/api/v1/customers/1").json_text(members(1001)),
+        server.post("/api/login").json_text(members(1001)),
+    ] {
+        let problem = call.await.expect(422);
+        assert_eq!(problem["message"], sentence);
+        assert_eq!(problem["errors"], json!({ "parameters": [sentence] }));
+    }
+    // Lists ignore what they do not know, and are bounded by the length of a URL.
+    server.get(&format!("{CUSTOMERS}?{}", pairs(0, 2000))).await.expect(200);
 }

@@ -177,7 +177,9 @@ async fn what_is_wrong_with_the_credentials_is_told_at_once(server: TestServer) 
     );
     login().anonymous().json_text("{").await.expect(400);
     login().anonymous().body("text/plain", "x").await.expect(415);
-    login().anonymous().json_text(vec![b' '; (1 << 20) + 1]).await.expect(413);
+    login().anonymous().json_text(vec![b' '; (16 << 10) + 1]).await.expect(413);
+    let largest = [b"{}", &*vec![b' '; (16 << 10) - 2]].concat();
+    login().anonymous().json_text(largest).await.expect(422);
 }
 
 async fn passwords_are_taken_as_they_are(server: TestServer) {
