@@ -9,6 +9,7 @@ mod tests;
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -119,7 +120,8 @@ where
     bound_unacknowledged(&stream, limits);
     let progress = Rc::new(Progress::new(limits));
     let socket = Socket::new(stream, progress.clone());
-    let served = async {
+    // In place: a future that is moved into another takes its memory twice.
+    let served = pin!(async {
         let stream = match tls {
             None => Either::Left(socket),
             Some(tls) => tokio::select! {
@@ -132,7 +134,7 @@ where
             },
         };
         http.call((stream, client)).await
-    };
+    });
     progress.watch(served).await.unwrap_or(Ok(()))
 }
 

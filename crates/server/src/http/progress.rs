@@ -1,7 +1,7 @@
 //! Knows what a connection is doing, and until when its client must go on.
 
 use std::cell::Cell;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -208,8 +208,7 @@ impl Progress {
     }
 
     /// Runs the connection to its end, or drops it when its client is too slow.
-    pub async fn watch<F: Future>(&self, connection: F) -> Option<F::Output> {
-        let mut connection = pin!(connection);
+    pub async fn watch<F: Future>(&self, mut connection: Pin<&mut F>) -> Option<F::Output> {
         let mut alarm = pin!(sleep_until(self.request_at.get() + self.limits.head));
         std::future::poll_fn(|context| {
             let mut passed = None;
