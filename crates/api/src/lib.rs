@@ -13,6 +13,7 @@ mod health;
 mod idempotency;
 mod input;
 mod json;
+mod large_answers;
 mod leaving;
 mod listing;
 mod login;
@@ -87,6 +88,7 @@ pub struct Api {
     settings: Arc<Settings>,
     leaving: leaving::Leaving,
     large_bodies: input::LargeBodies,
+    large_answers: Arc<large_answers::LargeAnswers>,
 }
 
 impl Api {
@@ -114,6 +116,7 @@ impl Api {
             settings: Arc::new(settings),
             leaving: leaving::Leaving::default(),
             large_bodies: input::LargeBodies::new(),
+            large_answers: Arc::default(),
         }
     }
 

@@ -74,6 +74,7 @@ pub fn app(
         .app_data(Shared::new(api.logins.clone()))
         .app_data(Shared::new(api.rate_limiter.clone()))
         .app_data(Shared::new(api.settings.clone()))
+        .app_data(Shared::new(api.large_answers.clone()))
         .app_data(web::Data::new(api.leaving.clone()))
         .app_data(Surroundings::of(api))
         .app_data(api.large_bodies.clone())

@@ -11,6 +11,7 @@ use super::path::IdPath;
 use crate::auth::MayWrite;
 use crate::error::ApiError;
 use crate::json::{self, Item};
+use crate::large_answers::LargeAnswers;
 use crate::listing::{Around, Cursor, CursorPage, ListDigest, ListQuery, ListUrl, invalid_cursor};
 use crate::openapi::{CursorParameters, CustomerPath, HistoryFailures, HistoryTold};
 use crate::{Settings, Shared};
@@ -31,6 +32,7 @@ pub(crate) async fn history(
     _: MayWrite,
     customers: Shared<dyn CustomerRepository>,
     settings: Shared<Settings>,
+    large: Shared<LargeAnswers>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;
@@ -45,6 +47,7 @@ pub(crate) async fn history(
         None => None,
     };
     let per_page = query.per_page();
+    large.admit(per_page).await?;
     // One more tells whether there are more.
     let entries = customers.history(id, before, per_page + 1).await?;
     let entries = entries.ok_or_else(|| path.not_found())?;
@@ -56,7 +59,9 @@ pub(crate) async fn history(
     let path = format!("{PATH}/{id}/history");
     let url = ListUrl::new(&settings.location, &request, &path, &query);
     let around = Around { next, previous: None };
-    Ok(CursorPage::new(&shown, per_page, &around, &url).into_response())
+    let page = CursorPage::new(&shown, per_page, &around, &url).into_response();
+    drop(entries);
+    large.count(page).await
 }
 
 /// An entry of the history, as it is answered.

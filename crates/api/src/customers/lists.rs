@@ -11,6 +11,7 @@ use super::PATH;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::input::query;
+use crate::large_answers::LargeAnswers;
 use crate::listing::{
     Around, Cursor, CursorPage, ListDigest, ListQuery, ListUrl, NumberedPage, filters,
     invalid_cursor,
@@ -42,16 +43,20 @@ pub(crate) async fn list(
     caller: Caller,
     customers: Shared<dyn CustomerRepository>,
     settings: Shared<Settings>,
+    large: Shared<LargeAnswers>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;
     let selection = filters::selection(&query.filters, caller.scope)?;
     let order = filters::order(&query.sort)?;
     let url = ListUrl::new(&settings.location, &request, PATH, &query);
+    large.admit(query.per_page()).await?;
     let complete_until = CompleteUntil::of(&selection, &***customers).await?;
     let Some(cursor) = query.cursor() else {
         let listing = customers.list(selection, order, query.part()).await?;
-        return Ok(complete_until.beside(NumberedPage::new(&listing, &query, &url).into_response()));
+        let page = NumberedPage::new(&listing, &query, &url).into_response();
+        drop(listing);
+        return large.count(complete_until.beside(page)).await;
     };
 
     let list = ListDigest::of_list(&query.filters, &order);
@@ -68,7 +73,9 @@ pub(crate) async fn list(
     let around = Around::page(&mut found, per_page, cursor.as_ref(), &order, &list);
     let url = url.by_cursor();
     let page = CursorPage::new(&found, per_page, &around, &url);
-    Ok(complete_until.beside(page.into_response()))
+    let page = page.into_response();
+    drop(found);
+    large.count(complete_until.beside(page)).await
 }
 
 /// The header of a list of what was changed from a time on: up to when nothing will be added to the list.
@@ -117,16 +124,21 @@ impl CompleteUntil {
 pub(crate) async fn search(
     customers: Shared<dyn CustomerRepository>,
     settings: Shared<Settings>,
+    large: Shared<LargeAnswers>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::of(&request)?;
-    let listing = match term(&request)? {
+    let term = term(&request)?;
+    large.admit(query.per_page()).await?;
+    let listing = match term {
         Some(term) => customers.search(term, query.part()).await?,
         None => Listing { customers: Vec::new(), total: 0 },
     };
     let path = format!("{PATH}/search");
     let url = ListUrl::new(&settings.location, &request, &path, &query);
-    Ok(NumberedPage::new(&listing, &query, &url).into_response())
+    let page = NumberedPage::new(&listing, &query, &url).into_response();
+    drop(listing);
+    large.count(page).await
 }
 
 /// The term of a request; `None` where there is none, or nothing to look for in it.

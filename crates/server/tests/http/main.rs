@@ -54,6 +54,7 @@ mod history;
 mod idempotency;
 mod import;
 mod input;
+mod large_pages;
 mod legacy;
 mod leniency;
 mod listing;
