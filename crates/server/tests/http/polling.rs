@@ -47,10 +47,10 @@ async fn a_poller_misses_none_of_six_writers_on_two_servers(home: Home) {
             let id = customer["id"].as_i64().expect("an id");
             seen.entry(id).or_insert((polls.len(), customer["updated_at"].clone()));
         }
-        assert!(until >= after || polls.is_empty(), "{until} after {after}");
         let complete = seen.values().filter(|(_, at)| at.as_str().expect("a time") < &*until);
         let is_enough = complete.count() >= 300;
-        after = until.clone();
+        // Another server may know less.
+        after = after.max(until.clone());
         polls.push(until);
         if is_enough {
             break;

@@ -117,7 +117,10 @@ pub fn validator(document: &Value, schema: &Value) -> Validator {
 
 /// Whether a header is documented for answers of this status of which some do without.
 fn is_at_times(name: &str, status: u16) -> bool {
-    matches!((name, status), ("Link" | "Idempotent-Replayed", _) | ("Retry-After", 409))
+    matches!(
+        (name, status),
+        ("Link" | "Idempotent-Replayed" | "X-Complete-Until", _) | ("Retry-After", 409)
+    )
 }
 
 fn problem_schema() -> Value {
