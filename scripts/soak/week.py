@@ -27,8 +27,9 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
@@ -123,6 +124,8 @@ class Notes:
         self.longest = defaultdict(lambda: (0.0, ""))
         self.gap = defaultdict(lambda: (0.0, ""))
         self.last = {}
+        # The ids of customers that were answered to be created.
+        self.created = set()
         self.happening = Counter()
         # What fails on its own account, in words.
         self.failures = []
@@ -189,12 +192,12 @@ class Client(threading.Thread):
         method, path, body, statuses = self.what()
         headers = {"authorization": f"Bearer {self.week.token}", "content-type": "application/json"}
         if self.kind == "create":
-            headers["idempotency-key"] = f"{self.random.random()}"
+            headers["idempotency-key"] = str(uuid.uuid4())
         started = time.monotonic()
         try:
             self.connection.request(method, path, body and json.dumps(body), headers)
             answer = self.connection.getresponse()
-            answer.read()
+            content = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.connection = None
             # A restart is under way, or was when the request was made.
@@ -203,6 +206,8 @@ class Client(threading.Thread):
             return
         if answer.status in statuses:
             notes.good(self.kind, time.monotonic() - started)
+            if self.kind == "create":
+                notes.created.add(json.loads(content)["id"])
         else:
             notes.bad(self.kind, answer.status, self.week.restarted_since(started))
         if answer.getheader("connection") == "close" or not server.is_up.is_set():
@@ -359,12 +364,12 @@ class Week:
                         FROM generate_series(1, {min(PLANTED, count - start)})""")
 
     def command(self, what, arguments, codes=(0,)):
-        with self.notes.during(what):
+        with self.notes.during(what) if what else nullcontext():
             done = subprocess.run(
                 arguments, cwd=WORK, capture_output=True, text=True, timeout=self.options.at_most,
                 env={"PATH": os.environ["PATH"], "DATABASE_URL": self.database.url})
         if done.returncode not in codes:
-            self.notes.failures.append(f"{what}: {done.returncode}: {done.stderr.strip()[-300:]}")
+            self.notes.failures.append(f"{what or arguments[1]}: {done.returncode}: {done.stderr.strip()[-300:]}")
 
     def bring_in(self):
         # Its rows were changed by clients meanwhile: they are changed back.
@@ -383,8 +388,9 @@ class Week:
         copy.unlink(missing_ok=True)
 
     def erase(self):
-        for id_ in random.sample(range(1, self.rows + 1), ERASED):
-            self.command("erase", [BINARY, "erase", str(id_), "--yes"])
+        with self.notes.during(f"{ERASED} erasures"):
+            for id_ in random.sample(range(1, self.rows + 1), ERASED):
+                self.command("", [BINARY, "erase", str(id_), "--yes"])
 
     def restart(self, how):
         """One server after the other."""
@@ -412,7 +418,7 @@ class Week:
         print(f"  memory at most: {peaks}; write-ahead log at most: {self.wal:.0f} MB")
         mended = sum(value for server in self.servers for name, value in server.metrics().items()
                      if name.startswith("customers_mended_total"))
-        left = self.left()
+        left = self.count("idempotency_keys WHERE expires_at = 1")
         print(f"  mended by writes: {mended:.0f}; expired answers left: {left:,}")
         for what, counted in (("failed", notes.errors), ("failed by a restart", notes.restarts)):
             for name, count in sorted(counted.items()):
@@ -424,14 +430,18 @@ class Week:
             env={"PATH": os.environ["PATH"], "DATABASE_URL": self.database.url})
         print("  " + check.stdout.strip().replace("\n", "\n  "))
         subjects = ("keys", "phones", "totals", "search", "customers", "indexes", "integrity")
-        drift = [line for line in check.stdout.splitlines()
+        # The first line names the database.
+        drift = [line for line in check.stdout.splitlines()[1:]
                  if not line.startswith("ok") and line.split()[1].rstrip(":") in subjects]
-        well = not (drift or notes.errors or notes.failures or mended or check.returncode)
+        there = self.count("customers") - self.rows
+        lost = max(0, len(notes.created) - there)
+        print(f"  created: {len(notes.created):,}, of which lost: {lost:,}")
+        well = not (drift or notes.errors or notes.failures or mended or lost or check.returncode)
         print(f"  {'well' if well else 'NOT WELL'}\n", flush=True)
         return well
 
-    def left(self):
-        query = "SELECT count(*) FROM idempotency_keys WHERE expires_at = 1"
+    def count(self, rows):
+        query = f"SELECT count(*) FROM {rows}"
         if self.is_sqlite:
             connection = sqlite3.connect(self.database.path, timeout=30)
             count = connection.execute(query).fetchone()[0]
