@@ -163,6 +163,13 @@ pub struct Serve {
     #[arg(long, env, value_name = "DURATION", value_parser = at_most_an_hour)]
     pub drain: Option<Duration>,
 
+    /// How long the machine's clock has to be steady before expired logins and expired answers to
+    /// idempotency keys are removed: a number with one of the units s m h, at most an hour. A clock
+    /// that jumps ahead by mistake would expire them all. Shorten it for processes that do not live
+    /// an hour.
+    #[arg(long, env, value_name = "DURATION", default_value = "1h", value_parser = at_most_an_hour)]
+    pub clock_steady: Duration,
+
     /// The URL under which clients reach the service, such as `https://customers.example`: what the
     /// URLs in answers begin with. [default: http:// and the host that the client names]
     #[arg(long, env, value_name = "URL")]

@@ -155,7 +155,7 @@ impl Seen {
         }
         let is_new = if ids.len() == page.data.len() {
             // A customer may have moved here from another page, but not all of them.
-            ids.iter().fold(false, |is_new, id| self.ids.insert(*id) || is_new)
+            ids.iter().filter(|id| self.ids.insert(**id)).count() > 0
         } else {
             let mut hasher = DefaultHasher::new();
             page.data.iter().for_each(|customer| customer.get().hash(&mut hasher));

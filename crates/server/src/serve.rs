@@ -76,7 +76,7 @@ pub async fn serve(database: &Database, settings: Serve) -> Result<(), Failure> 
     };
     let server = http::serve(listener, options, move || customers_api::app(&served));
     let server = server.map_err(bind)?;
-    actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens));
+    actix_web::rt::spawn(sweeping::sweep(store.customers, store.tokens, settings.clock_steady));
     actix_web::rt::spawn(upkeep::look_after(store.upkeep));
     actix_web::rt::spawn(stop_on_signal(server.handle(), api, settings.drain, stop));
     log::info!(version = env!("CARGO_PKG_VERSION"), address:% = address, database:% = url; "listening");

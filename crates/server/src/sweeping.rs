@@ -24,12 +24,14 @@ const REST: u32 = 2;
 /// A clock that moves by more than this, beside the time that has passed, has jumped.
 const JUMP: Duration = Duration::from_secs(60 * 60);
 
-/// For how long a clock has to be steady before its time is believed.
-const STEADY: Duration = Duration::from_secs(60 * 60);
-
-/// Sweeps for as long as the process runs.
-pub async fn sweep(customers: Arc<dyn CustomerRepository>, tokens: Arc<dyn TokenRepository>) {
-    let mut clock = Clock::new(SystemTime::now(), Instant::now());
+/// Sweeps for as long as the process runs, once the clock was steady for this long.
+pub async fn sweep(
+    customers: Arc<dyn CustomerRepository>,
+    tokens: Arc<dyn TokenRepository>,
+    steady_for: Duration,
+) {
+    let mut clock = Clock::new(SystemTime::now(), Instant::now(), steady_for);
+    sleep(steady_for.min(EVERY)).await;
     loop {
         if clock.is_steady(SystemTime::now(), Instant::now()) {
             let now = Timestamp::now();
@@ -73,15 +75,17 @@ fn note(what: &str, swept: Result<u64, RepositoryError>) {
 /// A clock that is set ahead by mistake would let everything expire at once, and what is removed does not
 /// come back when the clock is set right. The clock that only counts the time tells that it was set, but
 /// counts from the start of the machine: nothing tells a new process whether the clock was set just before.
-/// So each process waits until it has seen the clock steady for an hour.
+/// So each process waits until it has seen the clock steady for an hour, unless a setting says otherwise.
 struct Clock {
     /// A moment from which on the clock was steady, by both clocks.
     since: (SystemTime, Instant),
+    /// How long the clock has to be steady before its time is believed.
+    steady_for: Duration,
 }
 
 impl Clock {
-    fn new(wall: SystemTime, steady: Instant) -> Self {
-        Self { since: (wall, steady) }
+    fn new(wall: SystemTime, steady: Instant, steady_for: Duration) -> Self {
+        Self { since: (wall, steady), steady_for }
     }
 
     /// Whether the clock has been steady for long enough, now that it shows this time.
@@ -96,12 +100,12 @@ impl Clock {
         if off > JUMP {
             log::warn!(
                 seconds = off.as_secs();
-                "the clock has jumped: nothing that is expired is removed for an hour"
+                "the clock has jumped: expired data stays until the clock has been steady again"
             );
-            *self = Self::new(wall, steady);
+            self.since = (wall, steady);
             return false;
         }
-        passed >= STEADY
+        passed >= self.steady_for
     }
 }
 
@@ -116,7 +120,7 @@ mod tests {
     /// What the clock is said to be, minute by minute, where it is set as told in some of the minutes.
     fn steady_from(minutes: u32, set: impl Fn(u32) -> i64) -> Vec<u32> {
         let (wall, steady) = (SystemTime::UNIX_EPOCH + MINUTE * 1_000_000, Instant::now());
-        let mut clock = Clock::new(wall, steady);
+        let mut clock = Clock::new(wall, steady, MINUTE * 60);
         let mut minutes_ahead = 0;
         let is_steady = |minute: &u32| {
             minutes_ahead += set(*minute);

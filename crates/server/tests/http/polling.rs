@@ -25,7 +25,7 @@ async fn poll(client: &Client, after: &str) -> (String, Vec<Value>) {
         let answer = client.get(&next).await;
         until.get_or_insert(answer.header("x-complete-until").expect("a time").to_owned());
         let mut page = answer.expect(200);
-        found.extend(page["data"].as_array_mut().expect("customers").drain(..));
+        found.append(page["data"].as_array_mut().expect("customers"));
         let Some(url) = page["next_page_url"].as_str() else { break };
         next = url[url.find(CUSTOMERS).expect("the path")..].to_owned();
     }
