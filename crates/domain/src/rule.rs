@@ -73,8 +73,8 @@ impl fmt::Display for Rule {
             Self::FormatCharacter => f.write_str("must not contain invisible characters"),
             Self::Emails => f.write_str("must be a valid email address"),
             Self::Time => f.write_str(
-                "must be a date or a time such as 2026-08-04T10:42:27Z, at the latest \
-                 9999-12-30T22:00:00Z",
+                "must be a date or a time such as 2026-08-04T10:42:27Z, from \
+                 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z",
             ),
             Self::DotSegment => f.write_str("must not be \".\" or \"..\""),
         }

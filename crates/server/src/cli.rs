@@ -284,7 +284,7 @@ pub struct NewToken {
     /// What it permits: `read` or `write`, which includes reading.
     #[arg(long, default_value = "write")]
     pub scope: Scope,
-    /// After how long it is refused, such as 12h, 90d or 52w; never, unless said.
+    /// After how long it is refused, such as 12h, 90d or 52w, 36500d at most; never, unless said.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub expires_in: Option<Duration>,
 }

@@ -196,7 +196,8 @@ pub struct Serve {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub first_token: Option<bool>,
 
-    /// How long the token of a login is good for: a number with one of the units s m h d w.
+    /// How long the token of a login is good for: a number with one of the units s m h d w, 36500d at
+    /// most.
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = duration)]
     login_token_ttl: Duration,
 

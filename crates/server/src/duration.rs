@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-/// A number with one of the units `s m h d w`.
+/// The longest duration, in seconds: 100 years of 365 days.
+const LONGEST: u64 = 36_500 * 24 * 60 * 60;
+
+/// A number with one of the units `s m h d w`, 100 years at most.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.char_indices().last().and_then(|(at, unit)| {
         let unit = match unit {
@@ -18,6 +21,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     });
     match seconds {
         Some(0) | None => Err("give a number and one of the units s m h d w, such as 90d".into()),
+        Some(seconds) if seconds > LONGEST => Err("give no more than 36500d".into()),
         Some(seconds) => Ok(Duration::from_secs(seconds)),
     }
 }
@@ -43,6 +47,10 @@ mod tests {
             ["", "90", "d", "-1d", "+1d", "0d", "1.5h", "1y", "99999999999999999999w", "9é"]
         {
             assert!(duration(other).is_err(), "{other}");
+        }
+        assert!(duration("36500d").is_ok());
+        for longer in ["36501d", "3153600001s", "3000000d", "18446744073709551615s"] {
+            assert!(duration(longer).unwrap_err().contains("36500d"), "{longer}");
         }
         assert_eq!(at_most_an_hour("60m"), Ok(Duration::from_secs(3_600)));
         assert!(at_most_an_hour("3601s").is_err());

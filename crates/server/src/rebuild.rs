@@ -30,11 +30,11 @@ pub async fn run(database: &DatabaseUrl) -> Result<(), Failure> {
             work.await
         }
     };
-    let Rebuilt { customers, keys, phones, searched, removed, totals, indexes } =
+    let Rebuilt { customers, times, keys, phones, searched, removed, totals, indexes } =
         mended.map_err(Failure::other)?.map_err(Failure::other)?;
     let (live, deleted) = totals;
     show(&format!(
-        "Compared {} customers. Mended: search keys of {keys}, phone numbers of {phones}, the search \
+        "Compared {} customers. Mended: times of {times}, search keys of {keys}, phone numbers of {phones}, the search \
          index for {searched}; removed {removed} rows; counts of customers were off by {} and {}; \
          made {indexes} indexes.",
         HumanCount(customers),

@@ -52,7 +52,7 @@ impl Change {
         }
         check(write.precondition.as_ref(), Some(before))?;
         let mut after = before.clone();
-        // Later than the change before, whatever the clock says.
+        // Later than the change before, whatever the clock says, up to the latest moment there is.
         let now = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
         match self {
             Self::Update(changes) => changes.apply(&mut after),
@@ -107,6 +107,8 @@ impl Creation {
 pub(crate) struct Difference {
     pub row: CustomerRow,
     pub keys: KeysRow,
+    /// The time of the last change as it is stored.
+    pub stored_at: i64,
     /// Whether other keys than the time of the last change differ.
     pub has_other_keys: bool,
     /// Whether something else is searched than before.
@@ -144,6 +146,7 @@ impl Difference {
         old_keys.updated_at = keys.updated_at;
         let is_live = |customer: &Customer| i64::from(customer.deleted_at.is_none());
         Ok(Self {
+            stored_at: stored.updated_at,
             has_other_keys: keys != old_keys,
             has_other_text: keys.searched_text != old_keys.searched_text,
             has_other_account: row.account_key != stored.account_key,

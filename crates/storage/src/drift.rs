@@ -13,6 +13,7 @@ use crate::mending;
 use crate::reading::Ask;
 use crate::row::{CustomerRow, KeysRow, phones};
 use crate::sql::Sql;
+use crate::times::Times;
 
 /// How many customers, or rows beside them, are compared at a time: a customer may be of 130 kB.
 pub(crate) const BATCH: i64 = 250;
@@ -41,6 +42,8 @@ pub(crate) struct Compared {
     pub last: i64,
     /// The rows that stand for no customer.
     pub unreadable: Vec<i64>,
+    /// The customers with a time out of range.
+    pub times: Vec<i64>,
     /// The customers without keys, or with other keys than theirs.
     pub keys: Vec<i64>,
     /// The customers that lack phone numbers.
@@ -82,6 +85,9 @@ pub(crate) fn compare(
     let mut expected = Vec::new();
     for row in rows {
         let id = row.id;
+        if row.has_unreadable_time() {
+            compared.times.push(id);
+        }
         let Ok(customer) = Customer::try_from(row) else {
             compared.unreadable.push(id);
             continue;
@@ -271,13 +277,14 @@ impl Ids {
 
 /// Compares all customers. To be run in a transaction, on one state of the database.
 pub(crate) fn findings(conn: &mut (impl Compare + ?Sized)) -> QueryResult<Vec<Finding>> {
-    let [mut unreadable, mut keys, mut phones, mut searched] = <[Ids; 4]>::default();
+    let [mut unreadable, mut times, mut keys, mut phones, mut searched] = <[Ids; 5]>::default();
     let (mut customers, mut phones_there, mut after) = (0, 0, 0);
     while let Some(compared) = compare(conn, after)? {
         customers += compared.customers;
         after = compared.last;
         phones_there += compared.phones_there;
         unreadable.add(compared.unreadable);
+        times.add(compared.times);
         keys.add(compared.keys);
         phones.add(compared.phones);
         searched.add(compared.searched);
@@ -285,6 +292,17 @@ pub(crate) fn findings(conn: &mut (impl Compare + ?Sized)) -> QueryResult<Vec<Fi
     let mut findings = Vec::new();
     let unreadable = unreadable.told("customers that cannot be read");
     findings.extend(unreadable.map(|text| Finding::bad("customers", text)));
+
+    let [tokens, users] = [Times::Tokens.count(conn)?, Times::Users.count(conn)?];
+    findings.push(finding(
+        "times",
+        "every time is in range".to_owned(),
+        [
+            times.told("customers with a time out of range"),
+            (tokens + users > 0)
+                .then(|| format!("tokens and users with a time out of range: {}", tokens + users)),
+        ],
+    ));
 
     let stray_keys = strays(conn, Beside::Keys)?;
     findings.push(finding(

@@ -26,6 +26,7 @@ mod searching;
 mod sql;
 mod sqlite;
 mod statistics;
+mod times;
 mod upkeep;
 mod url;
 

@@ -11,6 +11,7 @@ use diesel::result::Error;
 use crate::drift::{self, Beside, Compare, Compared, PhoneRow, Phones};
 use crate::error::{OpenError, is_conflict};
 use crate::sql::Sql;
+use crate::times::Times;
 use crate::{DatabaseUrl, indexes, mending, postgres, refresh, sqlite};
 
 /// How often a step is taken again that other transactions stood in the way of.
@@ -25,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(150);
 pub struct Rebuilt {
     /// The customers that were compared.
     pub customers: u64,
+    /// The customers that had a time out of range.
+    pub times: u64,
     /// The customers whose keys were missing or wrong.
     pub keys: u64,
     /// The customers of whom phone numbers were missing.
@@ -115,6 +118,7 @@ impl Rebuild {
                     Some(compared) => {
                         mend(conn, &compared)?;
                         rebuilt.customers += compared.customers as u64;
+                        rebuilt.times += compared.times.len() as u64;
                         rebuilt.keys += compared.keys.len() as u64;
                         rebuilt.phones += compared.phones.len() as u64;
                         rebuilt.searched += compared.searched.len() as u64;
@@ -150,6 +154,10 @@ impl Rebuild {
                 None => Step::Totals,
             },
             Step::Totals => {
+                conn.write(|conn| {
+                    Times::Tokens.mend(conn, None)?;
+                    Times::Users.mend(conn, None)
+                })?;
                 rebuilt.totals = conn.write(|conn| {
                     indexes::lock(conn)?;
                     mending::correct_totals(conn)
@@ -172,6 +180,13 @@ impl Rebuild {
 
 /// Mends the customers that lack something.
 fn mend(conn: &mut Conn, compared: &Compared) -> QueryResult<()> {
+    let times = &compared.times;
+    if !times.is_empty() {
+        conn.write(|conn| {
+            Times::Customers.mend(conn, Some(("id", times)))?;
+            Times::History.mend(conn, Some(("customer_id", times)))
+        })?;
+    }
     let lacking = compared.lacking();
     if lacking.is_empty() {
         return Ok(());

@@ -5,9 +5,11 @@ mod history;
 mod keys;
 mod user;
 
+use std::fmt;
+
 use customers_domain::token::{NewToken, Token};
 use customers_domain::user::{NewLogin, UserId};
-use customers_domain::{CustomerId, Timestamp};
+use customers_domain::{CustomerId, Name, Timestamp};
 use diesel::prelude::*;
 use diesel::result::Error;
 
@@ -80,13 +82,18 @@ impl TryFrom<NamedTokenRow> for Token {
     fn try_from(NamedTokenRow(row, user_name): NamedTokenRow) -> Result<Self, Self::Error> {
         let TokenRow { name, scope, created_at, expires_at, last_used_at, user_id } = row;
         let name = name.or(user_name).ok_or_else(|| corrupt("a token without a name"))?;
+        let name: Name = name.parse().map_err(corrupt)?;
+        let time = |micros| match user_id {
+            Some(id) => readable(micros, format_args!("a token of user {id}")),
+            None => readable(micros, format_args!("the token {:?}", name.as_str())),
+        };
         Ok(Self {
-            name: name.parse().map_err(corrupt)?,
             user: user_id.map(UserId::new),
             scope: scope.parse().map_err(corrupt)?,
-            created_at: timestamp(created_at)?,
-            expires_at: expires_at.map(timestamp).transpose()?,
-            last_used_at: last_used_at.map(timestamp).transpose()?,
+            created_at: time(created_at),
+            expires_at: expires_at.map(time),
+            last_used_at: last_used_at.map(time),
+            name,
         })
     }
 }
@@ -103,6 +110,17 @@ pub(crate) fn customer_id(id: i64) -> Result<CustomerId, Error> {
     CustomerId::try_from(id).map_err(corrupt)
 }
 
+/// The moment in a column of something; the nearest one that can be read, and an error in the log, where
+/// the column is out of range. So one such row makes no answer fail.
+fn readable(micros: i64, of: fmt::Arguments<'_>) -> Timestamp {
+    Timestamp::from_micros(micros).unwrap_or_else(|| {
+        let nearest = Timestamp::nearest_to_micros(micros);
+        log::error!("{of} has a time out of range, {micros} microseconds: read as {nearest}");
+        nearest
+    })
+}
+
+/// The moment that a database has told.
 pub(crate) fn timestamp(micros: i64) -> Result<Timestamp, Error> {
     Timestamp::from_micros(micros).ok_or_else(|| corrupt("a time beyond the year 9999"))
 }

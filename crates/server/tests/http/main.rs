@@ -75,6 +75,7 @@ mod round_trip;
 mod searching;
 mod shutdown;
 mod sockets;
+mod times;
 mod tls;
 mod tokens;
 mod updating;

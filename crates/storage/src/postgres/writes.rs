@@ -586,7 +586,7 @@ fn modification(difference: Difference, before: &Customer, arrival: Arrival) -> 
         .push(" WHERE (SELECT yes FROM in_time) AND id = ")
         .bind(id)
         .push(" AND updated_at = ")
-        .bind(before.updated_at.as_micros())
+        .bind(difference.stored_at)
         .push(" RETURNING id), ")
         .append(keys_put(difference.keys, difference.has_other_keys));
     if !removed.is_empty() {

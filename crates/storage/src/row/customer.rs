@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-use customers_domain::{ATTRIBUTES, Attribute, Customer, CustomerAccount, NewCustomer, Value};
+use customers_domain::{
+    ATTRIBUTES, Attribute, Customer, CustomerAccount, NewCustomer, Timestamp, Value,
+};
 use diesel::backend::Backend;
 use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
@@ -15,7 +17,7 @@ use diesel::sql_types::BigInt;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{corrupt, customer_id, timestamp};
+use super::{corrupt, customer_id, readable};
 use crate::listing;
 use crate::schema::customers;
 use crate::sql::{Bind, Sql, Typed};
@@ -39,7 +41,8 @@ macro_rules! customer_row {
             $( $field: $type, )+
             more: String,
             created_at: i64,
-            updated_at: i64,
+            /// As it is stored, which may be out of range.
+            pub updated_at: i64,
             deleted_at: Option<i64>,
         }
 
@@ -85,10 +88,10 @@ macro_rules! customer_row {
                 let account = CustomerAccount::try_from(customer_account)
                     .map_err(|rule| corrupt(format!("the account of customer {id} {rule}")))?;
                 let new = NewCustomer { $( $field, )+ ..NewCustomer::default() };
-                let mut customer =
-                    new.into_customer(customer_id(id)?, account, timestamp(created_at)?);
-                customer.updated_at = timestamp(updated_at)?;
-                customer.deleted_at = deleted_at.map(timestamp).transpose()?;
+                let time = |micros| readable(micros, format_args!("customer {id}"));
+                let mut customer = new.into_customer(customer_id(id)?, account, time(created_at));
+                customer.updated_at = time(updated_at);
+                customer.deleted_at = deleted_at.map(time);
                 set_more(&mut customer, &more)?;
                 Ok(customer)
             }
@@ -196,6 +199,12 @@ impl CustomerRow {
         self.deleted_at.is_none()
     }
 
+    /// Whether one of the times is out of range, and is read as the nearest one.
+    pub fn has_unreadable_time(&self) -> bool {
+        let times = [Some(self.created_at), Some(self.updated_at), self.deleted_at];
+        times.into_iter().flatten().any(|micros| Timestamp::from_micros(micros).is_none())
+    }
+
     /// The row and the customer that it stands for.
     ///
     /// # Errors
@@ -298,7 +307,7 @@ impl<'de> Visitor<'de> for More<'_> {
 
 #[cfg(test)]
 mod tests {
-    use customers_domain::{CustomerId, Kind, Timestamp};
+    use customers_domain::{CustomerId, Kind};
 
     use super::*;
 

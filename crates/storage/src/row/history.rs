@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{corrupt, timestamp};
+use super::{corrupt, readable};
 use crate::schema::customer_history;
 use crate::sql::Sql;
 
@@ -124,7 +124,7 @@ impl TryFrom<HistoryRow> for HistoryEntry {
         };
         Ok(Self {
             id,
-            at: timestamp(at)?,
+            at: readable(at, format_args!("entry {id} of the history")),
             actor,
             action: action.parse::<Action>().map_err(corrupt)?,
             request_id,

@@ -6,7 +6,7 @@ use customers_domain::user::{NewUser, User, UserId};
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use super::{corrupt, timestamp};
+use super::{corrupt, readable};
 use crate::schema::users;
 
 /// A row of `users`, to be written: the database draws the id.
@@ -53,13 +53,14 @@ impl TryFrom<UserRow> for (User, PasswordHash) {
 
     fn try_from(row: UserRow) -> Result<Self, Self::Error> {
         let UserRow { id, email, name, scope, password_hash, created_at, disabled_at } = row;
+        let time = |micros| readable(micros, format_args!("user {id}"));
         let user = User {
             id: UserId::new(id),
             email: email.parse().map_err(corrupt)?,
             name: name.parse().map_err(corrupt)?,
             scope: scope.parse().map_err(corrupt)?,
-            created_at: timestamp(created_at)?,
-            disabled_at: disabled_at.map(timestamp).transpose()?,
+            created_at: time(created_at),
+            disabled_at: disabled_at.map(time),
         };
         Ok((user, PasswordHash::new(password_hash)))
     }

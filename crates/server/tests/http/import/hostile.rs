@@ -166,7 +166,7 @@ async fn times_beyond_what_can_be_are_told(home: Home) {
         assert!(ran.stdout.contains("2 refused"), "{ran:?}");
         for told in [
             "line 2, column created_at: created_at must be a date or a time such as \
-             2026-08-04T10:42:27Z, at the latest 9999-12-30T22:00:00Z",
+             2026-08-04T10:42:27Z, from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z",
             "line 3, column updated_at: updated_at must not be before created_at, \
              2020-01-02T00:00:00.000000Z",
         ] {
