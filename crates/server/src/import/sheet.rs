@@ -8,8 +8,11 @@ use super::archive::no_spreadsheet;
 use crate::export::MARK;
 use crate::intake::{Cell, Column, Found, Gauge, ReadError, Row, Sink};
 
+/// The most bytes of a row. Cells may share a long text, and a row holds it once for each.
+const MOST_BYTES: usize = 4 << 20;
+
 /// The most columns that a spreadsheet has.
-const MOST_COLUMNS: usize = 16_384;
+pub const MOST_COLUMNS: usize = 16_384;
 
 /// Reads a sheet of an XLSX workbook, the first unless one is named. Its rows are read one after the
 /// other; the texts that it shares are held in memory.
@@ -27,16 +30,18 @@ pub fn read_xlsx(
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(ReadError::unreadable)?;
     gauge.set_length(u64::from(cells.dimensions().end.0) + 1);
     let mut table = Table { sink, gauge, width: 0 };
-    let (mut line, mut row) = (0, Vec::new());
+    let (mut line, mut row, mut bytes) = (0, Vec::new(), 0);
     while let Some(cell) = cells.next_cell().map_err(ReadError::unreadable)? {
         let (at, column) = cell.get_position();
         if at + 1 != line {
             table.row(line, std::mem::take(&mut row))?;
-            line = at + 1;
+            (line, bytes) = (at + 1, 0);
         }
-        if row.len() == MOST_COLUMNS {
+        if row.len() == MOST_COLUMNS || column as usize >= MOST_COLUMNS {
             return Err(ReadError::Unreadable(format!("row {line} has too many cells")));
         }
+        bytes += cell.get_value().get_string().map_or(0, str::len);
+        refuse_long(line, bytes)?;
         row.push((column as usize, of_ref(cell.get_value())));
     }
     table.row(line, row)
@@ -59,6 +64,8 @@ pub fn read_ods(
     gauge.set_length(range.height() as u64);
     let mut table = Table { sink, gauge, width: 0 };
     for (row, line) in range.rows().zip(first_row + 1..) {
+        let bytes = row.iter().map(|cell| cell.get_string().map_or(0, str::len));
+        refuse_long(line, bytes.sum())?;
         let cells = row.iter().map(of_data).enumerate();
         table.row(line, cells.map(|(at, cell)| (at + first_column as usize, cell)).collect())?;
     }
@@ -78,6 +85,16 @@ fn choose(names: Vec<String>, wanted: Option<&str>) -> Result<String, ReadError>
     found.cloned().ok_or_else(|| {
         ReadError::Unreadable(format!("there is no such sheet, but {}", names.join(", ")))
     })
+}
+
+fn refuse_long(line: u32, bytes: usize) -> Result<(), ReadError> {
+    match bytes > MOST_BYTES {
+        true => {
+            let most = MOST_BYTES >> 20;
+            Err(ReadError::Unreadable(format!("row {line} is longer than {most} MiB")))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Rows of which the first that is not empty holds the headings.

@@ -1,5 +1,6 @@
 //! Moving in: customers that come from files.
 
+mod bombs;
 mod going_on;
 mod hostile;
 mod ids;
