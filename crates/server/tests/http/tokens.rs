@@ -1,5 +1,7 @@
 //! Tokens, from the command line to the running server.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::support::{Home, TestServer, until};
@@ -14,6 +16,7 @@ cases! {
         without_a_token_the_server_says_how_to_make_one,
         only_the_digest_of_a_token_is_kept,
     ]
+    postgres: [a_token_is_accepted_from_memory_while_its_look_up_waits_and_not_for_longer]
 }
 
 async fn a_token_works_at_once_and_no_longer_than_five_seconds_after_its_revocation(
@@ -34,6 +37,31 @@ async fn a_token_works_at_once_and_no_longer_than_five_seconds_after_its_revocat
     // The other goes on.
     assert_eq!(server.post("/api/v1/customers?name=B").await.status, 201);
     assert_eq!(server.home.run(&["token", "revoke", "billing"]).code, 1);
+}
+
+/// A look-up may wait, for a lock or for a connection.
+async fn a_token_is_accepted_from_memory_while_its_look_up_waits_and_not_for_longer(
+    server: TestServer,
+) {
+    let id = server.create(&json!({ "name": "A" })).await["id"].to_string();
+    let target = format!("/api/v1/customers/{id}");
+    let client = server.with_token(&server.home.token(&["--name", "phone"]));
+    client.get(&target).await.expect(200);
+    let confirmed = Instant::now();
+    let mut lock = server.home.database.connect();
+    lock.execute("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE");
+    let mut accepted = Duration::ZERO;
+    while confirmed.elapsed() < Duration::from_secs(4) {
+        let answer = client.get(&target).await;
+        assert_eq!(answer.status, 200, "after {:?}", confirmed.elapsed());
+        accepted = confirmed.elapsed();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(accepted > Duration::from_secs(3), "{accepted:?}");
+    tokio::time::sleep(Duration::from_secs(5).saturating_sub(confirmed.elapsed())).await;
+    assert_eq!(client.get(&target).await.status, 503);
+    lock.execute("COMMIT");
+    until("the token to be found again", async || client.get(&target).await.status == 200).await;
 }
 
 async fn a_token_expires(server: TestServer) {
