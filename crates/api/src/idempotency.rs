@@ -104,7 +104,7 @@ fn unescape(quoted: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use customers_domain::CustomerAccount;
+    use customers_domain::{CustomerAccount, CustomerDetails};
     use proptest::prelude::*;
 
     use super::*;
@@ -172,14 +172,15 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_what_differs_from_the_defaults() {
-        let new = || NewCustomer { name: "A".into(), ..NewCustomer::default() };
-        let one = fingerprint(&new());
+        let details = |name: &str| CustomerDetails { name: name.into(), ..Default::default() };
+        let new = |name| NewCustomer::from(details(name));
+        let one = fingerprint(&new("A"));
         assert_eq!(one, <[u8; 32]>::from(Sha256::digest(r#"{"name":"A"}"#)));
         let account = CustomerAccount::new("a").ok();
         for other in [
-            NewCustomer { name: "B".into(), ..new() },
-            NewCustomer { vip: true, ..new() },
-            NewCustomer { customer_account: account, ..new() },
+            new("B"),
+            CustomerDetails { vip: true, ..details("A") }.into(),
+            NewCustomer { account, ..new("A") },
         ] {
             assert_ne!(one, fingerprint(&other));
         }

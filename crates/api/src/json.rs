@@ -136,7 +136,7 @@ pub(crate) fn page(page: &impl Serialize, items: &[impl Item]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use customers_domain::Kind;
+    use customers_domain::{CustomerDetails, Kind};
 
     use super::*;
 
@@ -148,8 +148,11 @@ mod tests {
 
     #[test]
     fn a_customer_is_written_as_the_domain_would() {
-        let mut new = NewCustomer { name: "\"Société\"\t\\".into(), ..NewCustomer::default() };
-        new.comment = Some("a\nb".into());
+        let mut new = NewCustomer::from(CustomerDetails {
+            name: "\"Société\"\t\\".into(),
+            ..CustomerDetails::default()
+        });
+        new.details.comment = Some("a\nb".into());
         let at = Timestamp::from_micros(1).unwrap();
         for (account, deleted_at) in [("é\"1", None), ("-", Some(at))] {
             let account = CustomerAccount::new(account).unwrap();

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use validator::{ValidateEmail, ValidateLength, ValidateNonControlCharacter, ValidateRange};
 
 use crate::account::CustomerAccount;
-use crate::customer::{Customer, NewCustomer, attribute_named};
+use crate::customer::{ATTRIBUTES, Customer, CustomerDetails, NewCustomer, position_of};
 use crate::rule::Rule;
 use crate::text::trim;
 
@@ -199,17 +199,39 @@ pub struct Attribute {
     pub meaning: &'static str,
     /// Whether a customer may have no value here.
     pub nullable: bool,
-    /// The name of its field in [`Customer`], and of its column where it has one.
+    /// The name of its column where it has one; a detail's field in [`CustomerDetails`] has the same.
     pub field: &'static str,
     /// Whether customers can be listed by its exact value, case and accents aside.
     pub filtered: bool,
-    pub(crate) of_new: fn(&NewCustomer) -> Value<'_>,
-    pub(crate) of: fn(&Customer) -> Value<'_>,
-    pub(crate) set_new: fn(&mut NewCustomer, Value<'_>) -> Result<(), Rule>,
-    pub(crate) set: fn(&mut Customer, Value<'_>) -> Result<(), Rule>,
+    pub(crate) access: Access,
+}
+
+/// Where a customer has the value of an attribute.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// In the field `account` of the customer.
+    Account,
+    /// In a field of its details.
+    Detail {
+        get: fn(&CustomerDetails) -> Value<'_>,
+        set: fn(&mut CustomerDetails, Value<'_>) -> Result<(), Rule>,
+    },
 }
 
 impl Attribute {
+    /// Declares the account under this name.
+    pub(crate) const fn account(name: &'static str, meaning: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Account,
+            meaning,
+            nullable: CustomerAccount::NULLABLE,
+            field: "customer_account",
+            filtered: true,
+            access: Access::Account,
+        }
+    }
+
     /// Whether a new customer must be given a value.
     pub fn required(&self) -> bool {
         !self.nullable && matches!(self.kind, Kind::Text { min_chars: 1.., .. })
@@ -220,7 +242,7 @@ impl Attribute {
     /// Null for the account: the service makes one.
     pub fn default(&self) -> Value<'static> {
         static DEFAULTS: LazyLock<NewCustomer> = LazyLock::new(NewCustomer::default);
-        (self.of_new)(&DEFAULTS)
+        self.of_new(&DEFAULTS)
     }
 
     /// What null means in an update: no value, or an empty one where there is always one. `None`
@@ -235,7 +257,18 @@ impl Attribute {
 
     /// The value that a customer has.
     pub fn of<'a>(&self, customer: &'a Customer) -> Value<'a> {
-        (self.of)(customer)
+        match self.access {
+            Access::Account => customer.account.get(),
+            Access::Detail { get, .. } => get(&customer.details),
+        }
+    }
+
+    /// Returns the value that a new customer has.
+    pub(crate) fn of_new<'a>(&self, customer: &'a NewCustomer) -> Value<'a> {
+        match self.access {
+            Access::Account => customer.account.get(),
+            Access::Detail { get, .. } => get(&customer.details),
+        }
     }
 
     /// Gives a customer this value, whatever the rules say of it.
@@ -244,16 +277,29 @@ impl Attribute {
     ///
     /// The rule that says of which kind the value must be.
     pub fn set(&self, customer: &mut Customer, value: Value<'_>) -> Result<(), Rule> {
-        (self.set)(customer, value)
+        match self.access {
+            Access::Account => customer.account = Field::set(value)?,
+            Access::Detail { set, .. } => set(&mut customer.details, value)?,
+        }
+        Ok(())
+    }
+
+    /// Gives a new customer this value, as [`Attribute::set`] does.
+    pub(crate) fn set_new(&self, customer: &mut NewCustomer, value: Value<'_>) -> Result<(), Rule> {
+        match self.access {
+            Access::Account => customer.account = Field::set(value)?,
+            Access::Detail { set, .. } => set(&mut customer.details, value)?,
+        }
+        Ok(())
     }
 
     /// The attribute of this name, as clients use it.
     pub fn named(name: &str) -> Option<&'static Self> {
-        attribute_named(name)
+        position_of(name).map(|position| &ATTRIBUTES[position])
     }
 
     pub(crate) fn broken(&self, customer: &NewCustomer) -> Vec<Rule> {
-        self.kind.broken(&(self.of_new)(customer))
+        self.kind.broken(&self.of_new(customer))
     }
 
     pub(crate) fn broken_by(&self, value: &Value<'_>) -> Vec<Rule> {

@@ -96,7 +96,7 @@ fn as_kept(attribute: &Attribute, value: Value<'static>) -> Value<'static> {
 mod tests {
     use super::*;
     use crate::account::CustomerAccount;
-    use crate::customer::CustomerId;
+    use crate::customer::{CustomerDetails, CustomerId};
     use crate::timestamp::Timestamp;
 
     fn changes(values: &[(&str, Value<'static>)]) -> Result<CustomerChanges, String> {
@@ -107,21 +107,21 @@ mod tests {
 
     #[test]
     fn null_clears_what_may_be_without_a_value() {
-        let new = NewCustomer {
+        let new = NewCustomer::from(CustomerDetails {
             name: "A".into(),
             brand: Some("B".into()),
             suppliers: "C".into(),
             vip: true,
-            ..NewCustomer::default()
-        };
+            ..CustomerDetails::default()
+        });
         let account = CustomerAccount::new("CL1").unwrap();
         let mut customer =
             new.into_customer(CustomerId::MIN, account, Timestamp::from_micros(0).unwrap());
         let given =
             [("brand", Value::Null), ("suppliers", Value::Null), ("balance", Value::Integer(-5))];
         changes(&given).unwrap().apply(&mut customer);
-        assert_eq!((customer.brand, customer.suppliers.as_str()), (None, ""));
-        assert_eq!((customer.balance, customer.vip), (Some(-5), true));
+        assert_eq!((customer.details.brand, customer.details.suppliers.as_str()), (None, ""));
+        assert_eq!((customer.details.balance, customer.details.vip), (Some(-5), true));
     }
 
     #[test]
@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn a_new_customer_of_changes_takes_defaults() {
         let new = changes(&[("name", Value::Text("A".into()))]).unwrap().new_customer().unwrap();
-        assert_eq!(new, NewCustomer { name: "A".into(), ..NewCustomer::default() });
+        assert_eq!(
+            new,
+            NewCustomer::from(CustomerDetails { name: "A".into(), ..CustomerDetails::default() })
+        );
         let violations = changes(&[("vip", Value::Boolean(true))]).unwrap().new_customer();
         assert_eq!(violations.unwrap_err().to_string(), "name is required");
     }

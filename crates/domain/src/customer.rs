@@ -5,25 +5,9 @@ use std::fmt;
 use validator::{Validate, ValidationErrors};
 
 use crate::account::CustomerAccount;
-use crate::attribute::{Attribute, Field, Kind, Value};
+use crate::attribute::{Access, Attribute, Field, Kind, Value};
 use crate::rule::{Rule, Violation, Violations};
 use crate::timestamp::Timestamp;
-
-/// The type that a saved customer has for an attribute: the account is optional only until one is
-/// made.
-macro_rules! saved {
-    (Option<CustomerAccount>) => { CustomerAccount };
-    ($($type:tt)+) => { $($type)+ };
-}
-
-macro_rules! saved_value {
-    ($value:expr, $account:ident, Option<CustomerAccount>) => {
-        $account
-    };
-    ($value:expr, $account:ident, $($type:tt)+) => {
-        $value
-    };
-}
 
 macro_rules! is_filtered {
     () => {
@@ -34,245 +18,261 @@ macro_rules! is_filtered {
     };
 }
 
-/// Makes [`NewCustomer`], [`Customer`] and [`ATTRIBUTES`] of one list: wire name, field, type,
-/// default, kind with its limits, `filtered` where customers are listed by it, and meaning.
-macro_rules! customer {
+/// Makes [`CustomerDetails`] and [`ATTRIBUTES`] of one list: wire name, field, type, default, kind with
+/// its limits, `filtered` where customers are listed by it, and meaning. The account, which is a field of
+/// the customer, has a line of its own at its place in the order.
+macro_rules! attributes {
     ($(
-        $name:literal $field:ident: [$($type:tt)+] = $default:expr, $kind:expr,
+        $( $account:ident: $account_name:literal, $account_meaning:literal; )?
+        $name:literal $field:ident: $type:ty = $default:expr, $kind:expr,
         $($filtered:ident,)? $meaning:literal;
     )+) => {
-        /// A customer to be: what somebody who creates one may say of it.
+        /// The values of a customer's attributes, all but the account.
         ///
-        /// Anything can be written into the fields; [`NewCustomer::check`] tells which rules that
-        /// breaks.
+        /// The fields take any value; [`NewCustomer::check`] returns the rules that the values break.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
-        pub struct NewCustomer {
+        pub struct CustomerDetails {
             $(
                 #[doc = $meaning]
-                #[cfg_attr(feature = "serde", serde(rename = $name))]
-                pub $field: $($type)+,
+                pub $field: $type,
             )+
         }
 
-        impl Default for NewCustomer {
+        impl Default for CustomerDetails {
             fn default() -> Self {
                 Self { $( $field: $default, )+ }
             }
         }
 
-        /// A customer of the registry.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-        pub struct Customer {
-            /// The number that the registry gave it.
-            pub id: CustomerId,
-            $(
-                #[doc = $meaning]
-                #[cfg_attr(feature = "serde", serde(rename = $name))]
-                pub $field: saved!($($type)+),
-            )+
-            /// When it was created.
-            pub created_at: Timestamp,
-            /// When it was last changed.
-            pub updated_at: Timestamp,
-            /// When it was deleted; `None` unless it is.
-            pub deleted_at: Option<Timestamp>,
-        }
-
         /// The settable attributes, in the order in which a customer is written.
         pub static ATTRIBUTES: &[Attribute] = &[
             $(
+                $( Attribute::account($account_name, $account_meaning), )?
                 Attribute {
                     name: $name,
                     kind: $kind,
                     meaning: $meaning,
-                    nullable: <saved!($($type)+) as Field>::NULLABLE,
+                    nullable: <$type as Field>::NULLABLE,
                     field: stringify!($field),
                     filtered: is_filtered!($($filtered)?),
-                    of_new: |customer| Field::get(&customer.$field),
-                    of: |customer| Field::get(&customer.$field),
-                    set_new: |customer, value| {
-                        customer.$field = Field::set(value)?;
-                        Ok(())
-                    },
-                    set: |customer, value| {
-                        customer.$field = Field::set(value)?;
-                        Ok(())
+                    access: Access::Detail {
+                        get: |details| Field::get(&details.$field),
+                        set: |details, value| {
+                            details.$field = Field::set(value)?;
+                            Ok(())
+                        },
                     },
                 },
             )+
         ];
 
-        /// The attribute of this name.
-        pub(crate) fn attribute_named(name: &str) -> Option<&'static Attribute> {
-            #[expect(non_camel_case_types, reason = "they are called as the fields are")]
-            enum Position { $( $field, )+ }
+        /// Returns the position in [`ATTRIBUTES`] of the attribute of this name.
+        pub(crate) fn position_of(name: &str) -> Option<usize> {
+            #[expect(non_camel_case_types, reason = "the variants have the names of the fields")]
+            enum Position { $( $($account,)? $field, )+ }
 
             let position = match name {
-                $( $name => Position::$field, )+
+                $(
+                    $( $account_name => Position::$account, )?
+                    $name => Position::$field,
+                )+
                 _ => return None,
             };
-            ATTRIBUTES.get(position as usize)
+            Some(position as usize)
         }
 
         impl Customer {
-            /// The positions in [`ATTRIBUTES`] of those in which it differs from another customer.
+            /// Returns the positions in [`ATTRIBUTES`] of the attributes that differ from another
+            /// customer's.
             ///
-            /// [`Attribute::of`] tells the values; this passes by those that are the same more
-            /// quickly.
+            /// Comparing the fields is quicker than comparing the values of [`Attribute::of`].
             pub fn differences(&self, other: &Self) -> impl Iterator<Item = usize> {
-                let differs = [$( self.$field != other.$field, )+];
+                let (details, others) = (&*self.details, &*other.details);
+                let differs = [$(
+                    $( self.$account != other.$account, )?
+                    details.$field != others.$field,
+                )+];
                 differs.into_iter().enumerate().filter_map(|(at, differs)| differs.then_some(at))
-            }
-        }
-
-        impl NewCustomer {
-            /// The customer that this becomes under its id and account, at its creation.
-            pub fn into_customer(
-                self,
-                id: CustomerId,
-                account: CustomerAccount,
-                now: Timestamp,
-            ) -> Customer {
-                Customer {
-                    id,
-                    $( $field: saved_value!(self.$field, account, $($type)+), )+
-                    created_at: now,
-                    updated_at: now,
-                    deleted_at: None,
-                }
             }
         }
     };
 }
 
-customer! {
-    "brand_id" brand_id: [i32] = 1, Kind::Integer { min: 1 }, filtered,
+attributes! {
+    "brand_id" brand_id: i32 = 1, Kind::Integer { min: 1 }, filtered,
         "Branding attached to this customer.";
-    "representative_id" representative_id: [Option<i32>] = None, Kind::Integer { min: 1 }, filtered,
+    "representative_id" representative_id: Option<i32> = None, Kind::Integer { min: 1 }, filtered,
         "Salesperson in charge of the customer.";
-    "customerAccount" customer_account: [Option<CustomerAccount>] = None, Kind::Account, filtered,
-        "Account that identifies the customer, unique whatever its case.";
-    "accountsReference" accounts_reference: [Option<String>] = None, Kind::TEXT, filtered,
+    account: "customerAccount", "Account that identifies the customer, unique whatever its case.";
+    "accountsReference" accounts_reference: Option<String> = None, Kind::TEXT, filtered,
         "Reference in the accounting system, if different from customerAccount.";
-    "name" name: [String] = String::new(), Kind::REQUIRED_TEXT,
+    "name" name: String = String::new(), Kind::REQUIRED_TEXT,
         "Name of the customer.";
-    "brand" brand: [Option<String>] = None, Kind::TEXT,
+    "brand" brand: Option<String> = None, Kind::TEXT,
         "Trading name.";
-    "mainContactFirstName" main_contact_first_name: [Option<String>] = None, Kind::TEXT,
+    "mainContactFirstName" main_contact_first_name: Option<String> = None, Kind::TEXT,
         "First name of the main contact.";
-    "mainContactLastName" main_contact_last_name: [Option<String>] = None, Kind::TEXT,
+    "mainContactLastName" main_contact_last_name: Option<String> = None, Kind::TEXT,
         "Last name of the main contact.";
-    "registrationNumber" registration_number: [Option<String>] = None, Kind::TEXT, filtered,
+    "registrationNumber" registration_number: Option<String> = None, Kind::TEXT, filtered,
         "Company registration number.";
-    "taxRegistrationNumber" tax_registration_number: [Option<String>] = None, Kind::TEXT, filtered,
+    "taxRegistrationNumber" tax_registration_number: Option<String> = None, Kind::TEXT, filtered,
         "Tax registration number.";
-    "activityCode" activity_code: [Option<String>] = None, Kind::TEXT,
+    "activityCode" activity_code: Option<String> = None, Kind::TEXT,
         "Code of the activity in a national register.";
-    "type" company_type: [Option<String>] = None, Kind::TEXT, filtered,
+    "type" company_type: Option<String> = None, Kind::TEXT, filtered,
         "Type of company.";
-    "capital" capital: [Option<String>] = None, Kind::TEXT,
+    "capital" capital: Option<String> = None, Kind::TEXT,
         "Share capital, in the instance's currency.";
-    "mainAddressLine1" main_address_line1: [Option<String>] = None, Kind::TEXT,
+    "mainAddressLine1" main_address_line1: Option<String> = None, Kind::TEXT,
         "First line of the main address.";
-    "mainAddressLine2" main_address_line2: [Option<String>] = None, Kind::TEXT,
+    "mainAddressLine2" main_address_line2: Option<String> = None, Kind::TEXT,
         "Second line of the main address.";
-    "mainAddressPostalCode" main_address_postal_code: [Option<String>] = None, Kind::TEXT, filtered,
+    "mainAddressPostalCode" main_address_postal_code: Option<String> = None, Kind::TEXT, filtered,
         "Postal code of the main address.";
-    "mainAddressCity" main_address_city: [Option<String>] = None, Kind::TEXT, filtered,
+    "mainAddressCity" main_address_city: Option<String> = None, Kind::TEXT, filtered,
         "City of the main address.";
-    "mainAddressCountry" main_address_country: [Option<String>] = None, Kind::TEXT, filtered,
+    "mainAddressCountry" main_address_country: Option<String> = None, Kind::TEXT, filtered,
         "Country of the main address.";
-    "emailAddress" email_address: [Option<String>] = None, Kind::Emails, filtered,
+    "emailAddress" email_address: Option<String> = None, Kind::Emails, filtered,
         "E-mail addresses of the customer, split by `;` or `,`.";
-    "accountEmailAddress" account_email_address: [Option<String>] = None, Kind::Emails,
+    "accountEmailAddress" account_email_address: Option<String> = None, Kind::Emails,
         "E-mail addresses for invoices, split by `;` or `,`.";
-    "phone" phone: [Option<String>] = None, Kind::TEXT,
+    "phone" phone: Option<String> = None, Kind::TEXT,
         "Phone number.";
-    "mobilePhone" mobile_phone: [Option<String>] = None, Kind::TEXT,
+    "mobilePhone" mobile_phone: Option<String> = None, Kind::TEXT,
         "Mobile phone number.";
-    "fax" fax: [Option<String>] = None, Kind::TEXT,
+    "fax" fax: Option<String> = None, Kind::TEXT,
         "Fax number.";
-    "website" website: [Option<String>] = None, Kind::TEXT,
+    "website" website: Option<String> = None, Kind::TEXT,
         "Website of the customer.";
-    "logo" logo: [Option<String>] = None, Kind::TEXT,
+    "logo" logo: Option<String> = None, Kind::TEXT,
         "File or URL of the customer's logo.";
-    "activity" activity: [Option<String>] = None, Kind::TEXT,
+    "activity" activity: Option<String> = None, Kind::TEXT,
         "What the customer does.";
-    "category" category: [Option<String>] = None, Kind::TEXT,
+    "category" category: Option<String> = None, Kind::TEXT,
         "Category that the customer is filed under.";
-    "qualification" qualification: [Option<String>] = None, Kind::TEXT,
+    "qualification" qualification: Option<String> = None, Kind::TEXT,
         "How well the customer is qualified as a prospect.";
-    "sector_id" sector_id: [Option<i32>] = None, Kind::Integer { min: 1 },
+    "sector_id" sector_id: Option<i32> = None, Kind::Integer { min: 1 },
         "Sector of the customer.";
-    "origin_id" origin_id: [Option<i32>] = None, Kind::Integer { min: 1 },
+    "origin_id" origin_id: Option<i32> = None, Kind::Integer { min: 1 },
         "Where the customer came from.";
-    "prospection_code_id" prospection_code_id: [i32] = 1, Kind::Integer { min: 0 },
+    "prospection_code_id" prospection_code_id: i32 = 1, Kind::Integer { min: 0 },
         "State of prospection.";
-    "zone" zone: [i32] = 0, Kind::Integer { min: 0 },
+    "zone" zone: i32 = 0, Kind::Integer { min: 0 },
         "Zone that the customer belongs to.";
-    "language" language: [Option<String>] = None, Kind::TEXT,
+    "language" language: Option<String> = None, Kind::TEXT,
         "Language to write to the customer in.";
-    "language_id" language_id: [i32] = 1, Kind::Integer { min: 0 },
+    "language_id" language_id: i32 = 1, Kind::Integer { min: 0 },
         "Language of the customer's documents.";
-    "cluster" cluster: [Option<String>] = None, Kind::TEXT,
+    "cluster" cluster: Option<String> = None, Kind::TEXT,
         "Cluster that serves the customer.";
-    "numberForEligibility" number_for_eligibility: [Option<String>] = None, Kind::TEXT,
+    "numberForEligibility" number_for_eligibility: Option<String> = None, Kind::TEXT,
         "Phone number by which eligibility is tested.";
-    "abroad" abroad: [bool] = false, Kind::Boolean,
+    "abroad" abroad: bool = false, Kind::Boolean,
         "Whether the customer is abroad.";
-    "active" active: [bool] = true, Kind::Boolean, filtered,
+    "active" active: bool = true, Kind::Boolean, filtered,
         "Whether the customer is active.";
-    "isReseller" is_reseller: [bool] = false, Kind::Boolean, filtered,
+    "isReseller" is_reseller: bool = false, Kind::Boolean, filtered,
         "Whether the customer is a reseller.";
-    "resellerLevel" reseller_level: [i32] = 0, Kind::Integer { min: 0 },
+    "resellerLevel" reseller_level: i32 = 0, Kind::Integer { min: 0 },
         "Level of the reseller.";
-    "chargeVAT" charge_vat: [bool] = true, Kind::Boolean,
+    "chargeVAT" charge_vat: bool = true, Kind::Boolean,
         "False if no VAT is charged to this customer.";
-    "applyVATAutoReverseOperators" apply_vat_auto_reverse_operators: [bool] = false, Kind::Boolean,
+    "applyVATAutoReverseOperators" apply_vat_auto_reverse_operators: bool = false, Kind::Boolean,
         "True if VAT auto-reverse applies to telecom services.";
-    "onCallDuty" on_call_duty: [bool] = false, Kind::Boolean, filtered,
+    "onCallDuty" on_call_duty: bool = false, Kind::Boolean, filtered,
         "True if the customer is under an on-call duty contract.";
-    "vip" vip: [bool] = false, Kind::Boolean, filtered,
+    "vip" vip: bool = false, Kind::Boolean, filtered,
         "Whether the customer is a VIP.";
-    "acceptEmails" accept_emails: [bool] = true, Kind::Boolean,
+    "acceptEmails" accept_emails: bool = true, Kind::Boolean,
         "Whether the customer may be written to by e-mail.";
-    "acceptCalls" accept_calls: [bool] = true, Kind::Boolean,
+    "acceptCalls" accept_calls: bool = true, Kind::Boolean,
         "Whether the customer may be called.";
-    "canSendSms" can_send_sms: [bool] = false, Kind::Boolean,
+    "canSendSms" can_send_sms: bool = false, Kind::Boolean,
         "Whether the customer may send text messages.";
-    "smsAuthorisation" sms_authorisation: [Option<String>] = None, Kind::TEXT,
+    "smsAuthorisation" sms_authorisation: Option<String> = None, Kind::TEXT,
         "Under which terms the customer may send text messages.";
-    "sms_expeditor_name" sms_expeditor_name: [Option<String>] = None, Kind::TEXT,
+    "sms_expeditor_name" sms_expeditor_name: Option<String> = None, Kind::TEXT,
         "Name that the customer's text messages come from.";
-    "mergeInvoices" merge_invoices: [bool] = false, Kind::Boolean,
+    "mergeInvoices" merge_invoices: bool = false, Kind::Boolean,
         "Whether the customer's invoices are merged into one.";
-    "isGroupingAccount" is_grouping_account: [bool] = false, Kind::Boolean,
+    "isGroupingAccount" is_grouping_account: bool = false, Kind::Boolean,
         "Whether the charges of other accounts are grouped in this one.";
-    "chargeGroupingAccount" charge_grouping_account: [Option<String>] = None, Kind::TEXT,
+    "chargeGroupingAccount" charge_grouping_account: Option<String> = None, Kind::TEXT,
         "Account in which the customer's charges are grouped.";
-    "isPayer" is_payer: [bool] = false, Kind::Boolean,
+    "isPayer" is_payer: bool = false, Kind::Boolean,
         "Whether the customer pays for others.";
-    "balance" balance: [Option<i32>] = None, Kind::Integer { min: i32::MIN },
+    "balance" balance: Option<i32> = None, Kind::Integer { min: i32::MIN },
         "Balance of the account.";
-    "motive_for_balance" motive_for_balance: [Option<String>] = None, Kind::TEXT,
+    "motive_for_balance" motive_for_balance: Option<String> = None, Kind::TEXT,
         "Why the balance is what it is.";
-    "supplier" supplier: [i32] = 0, Kind::Integer { min: 0 },
+    "supplier" supplier: i32 = 0, Kind::Integer { min: 0 },
         "Supplier that serves the customer.";
-    "suppliers" suppliers: [String] = String::new(), Kind::TEXT,
+    "suppliers" suppliers: String = String::new(), Kind::TEXT,
         "Further suppliers. Null is the same as empty.";
-    "quickSearchIndex" quick_search_index: [bool] = false, Kind::Boolean,
+    "quickSearchIndex" quick_search_index: bool = false, Kind::Boolean,
         "Whether the customer is listed for quick search.";
-    "technical_url" technical_url: [Option<String>] = None, Kind::TEXT,
+    "technical_url" technical_url: Option<String> = None, Kind::TEXT,
         "Where technical information on the customer is found.";
-    "custom_note" custom_note: [Option<String>] = None, Kind::TEXT,
+    "custom_note" custom_note: Option<String> = None, Kind::TEXT,
         "Short note for the owner's own use.";
-    "comment" comment: [Option<String>] = None, Kind::Lines { max_chars: 65_535 },
+    "comment" comment: Option<String> = None, Kind::Lines { max_chars: 65_535 },
         "Anything else, in up to 65,535 characters, line breaks included.";
 }
 
+/// A customer to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewCustomer {
+    /// Account that identifies the customer, unique whatever its case; `None` to have one made.
+    pub account: Option<CustomerAccount>,
+    /// The values of all other attributes.
+    pub details: Box<CustomerDetails>,
+}
+
+/// A customer of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    /// The number that the registry gave the customer.
+    pub id: CustomerId,
+    /// Account that identifies the customer, unique whatever its case.
+    pub account: CustomerAccount,
+    /// The values of all other attributes. In a box, so that moving a customer copies a pointer.
+    pub details: Box<CustomerDetails>,
+    /// When the customer was created.
+    pub created_at: Timestamp,
+    /// When the customer was last changed.
+    pub updated_at: Timestamp,
+    /// When the customer was deleted; `None` unless it is.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A new customer whose account the registry makes.
+impl From<CustomerDetails> for NewCustomer {
+    fn from(details: CustomerDetails) -> Self {
+        Self { account: None, details: Box::new(details) }
+    }
+}
+
 impl NewCustomer {
+    /// Returns the customer that this one becomes at its creation, under this id and account.
+    pub fn into_customer(
+        self,
+        id: CustomerId,
+        account: CustomerAccount,
+        now: Timestamp,
+    ) -> Customer {
+        Customer {
+            id,
+            account,
+            details: self.details,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        }
+    }
+
     /// The new customer of these values: what is null, or not among them, takes its default.
     ///
     /// A value that could not even be read stands as the rule that it breaks, so that all that is
@@ -287,10 +287,10 @@ impl NewCustomer {
                 Ok(Value::Null) => Vec::new(),
                 Ok(Value::Text(text)) if attribute.kind == Kind::Account => {
                     let broken = CustomerAccount::broken(&text);
-                    customer.customer_account = CustomerAccount::new(&text).ok();
+                    customer.account = CustomerAccount::new(&text).ok();
                     broken
                 }
-                Ok(value) => Vec::from_iter((attribute.set_new)(&mut customer, value).err()),
+                Ok(value) => Vec::from_iter(attribute.set_new(&mut customer, value).err()),
                 Err(rule) => vec![rule],
             };
             unread.extend(broken.into_iter().map(|rule| Violation { attribute, rule }));
@@ -389,14 +389,14 @@ mod tests {
 
     #[test]
     fn all_broken_rules_are_told_in_the_order_of_the_attributes() {
-        let customer = NewCustomer {
+        let customer = NewCustomer::from(CustomerDetails {
             brand_id: 0,
             representative_id: Some(-4),
             name: "x".repeat(256),
             brand: Some("a\u{0}b".into()),
             website: Some("é".repeat(255)),
-            ..NewCustomer::default()
-        };
+            ..CustomerDetails::default()
+        });
         let violations = customer.check().unwrap_err();
         assert_eq!(
             violations.to_string(),
@@ -431,7 +431,10 @@ mod tests {
             [("name", Value::Text("A".into())), ("active", Value::Null), ("brand", Value::Null)];
         let read = values.map(|(name, value)| (attribute(name), Ok(value)));
         let customer = NewCustomer::from_values(read).unwrap();
-        assert_eq!(customer, NewCustomer { name: "A".into(), ..NewCustomer::default() });
+        assert_eq!(
+            customer,
+            NewCustomer::from(CustomerDetails { name: "A".into(), ..CustomerDetails::default() })
+        );
     }
 
     #[test]
@@ -471,6 +474,11 @@ mod tests {
             attribute.set(&mut all, value).unwrap();
         }
         assert_eq!(differences(&all), Vec::from_iter(0..ATTRIBUTES.len()));
+    }
+
+    #[test]
+    fn moving_a_customer_copies_little() {
+        assert!(size_of::<Customer>() <= 96, "{}", size_of::<Customer>());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is left of a customer whose data have to go.
 
-use crate::customer::{Customer, NewCustomer};
+use crate::customer::{Customer, CustomerDetails};
 
 /// What a customer is called whose name was erased.
 pub const ERASED_NAME: &str = "(erased)";
@@ -10,12 +10,8 @@ impl Customer {
     /// attribute as it is by default. The id, the account and the times stay.
     #[must_use]
     pub fn erased(&self) -> Self {
-        let nobody = NewCustomer { name: ERASED_NAME.to_owned(), ..NewCustomer::default() };
-        Self {
-            updated_at: self.updated_at,
-            deleted_at: self.deleted_at,
-            ..nobody.into_customer(self.id, self.customer_account.clone(), self.created_at)
-        }
+        let details = CustomerDetails { name: ERASED_NAME.to_owned(), ..Default::default() };
+        Self { details: Box::new(details), account: self.account.clone(), ..*self }
     }
 }
 
@@ -24,7 +20,7 @@ mod tests {
     use super::*;
     use crate::account::CustomerAccount;
     use crate::attribute::{Kind, Value};
-    use crate::customer::{ATTRIBUTES, CustomerId};
+    use crate::customer::{ATTRIBUTES, CustomerId, NewCustomer};
     use crate::timestamp::Timestamp;
 
     #[test]
@@ -45,9 +41,9 @@ mod tests {
         customer.deleted_at = Some(last);
 
         let erased = customer.erased();
-        let left = (erased.id, &erased.customer_account, erased.created_at, erased.updated_at);
+        let left = (erased.id, &erased.account, erased.created_at, erased.updated_at);
         assert_eq!(left, (CustomerId::MIN, &account, first, last));
-        assert_eq!((erased.deleted_at, &*erased.name), (Some(last), ERASED_NAME));
+        assert_eq!((erased.deleted_at, &*erased.details.name), (Some(last), ERASED_NAME));
         let changes = erased.changes_since(Some(&customer));
         assert_eq!(changes.len(), ATTRIBUTES.len() - 1, "{changes:?}");
         assert_eq!(erased.erased(), erased);

@@ -118,11 +118,15 @@ impl Customer {
 mod tests {
     use super::*;
     use crate::account::CustomerAccount;
-    use crate::customer::{CustomerId, NewCustomer};
+    use crate::customer::{CustomerDetails, CustomerId, NewCustomer};
 
     #[test]
     fn only_what_differs_is_a_change() {
-        let new = NewCustomer { name: "A".into(), vip: true, ..NewCustomer::default() };
+        let new = NewCustomer::from(CustomerDetails {
+            name: "A".into(),
+            vip: true,
+            ..CustomerDetails::default()
+        });
         let account = CustomerAccount::new("CL1").unwrap();
         let now = Timestamp::from_micros(0).unwrap();
         let created = new.into_customer(CustomerId::MIN, account, now);
@@ -133,8 +137,8 @@ mod tests {
         assert_eq!([from(1), from(2)], [Value::Null, Value::Boolean(false)]);
         assert!(created.changes_since(Some(&created)).is_empty());
 
-        let deleted =
-            Customer { deleted_at: Some(now), phone: Some("1".into()), ..created.clone() };
+        let mut deleted = Customer { deleted_at: Some(now), ..created.clone() };
+        deleted.details.phone = Some("1".into());
         let changes = deleted.changes_since(Some(&created));
         assert_eq!(changes[0].to, Value::Text("1".into()));
         assert_eq!(changes[1].from, Value::Null);

@@ -41,9 +41,9 @@ pub enum OnConflict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is new.
-    Create(Box<NewCustomer>),
+    Create(NewCustomer),
     /// This one is changed, so that it is as the other.
-    Change(Box<Customer>, Box<Customer>),
+    Change(Customer, Customer),
     /// This one has all that comes in.
     Unchanged(CustomerId),
     /// This one differs, and is left as it is.
@@ -145,7 +145,7 @@ impl Incoming {
                 let new = self.changes.new_customer().map_err(Refusal::Incomplete);
                 let (created_at, updated_at) = self.times(now);
                 return match new.and_then(|new| in_order(created_at, updated_at).map(|()| new)) {
-                    Ok(new) => Verdict::Create(Box::new(new)),
+                    Ok(new) => Verdict::Create(new),
                     Err(refusal) => Verdict::Refuse(refusal),
                 };
             }
@@ -169,7 +169,7 @@ impl Incoming {
         // Whoever asks for what has changed since must find it.
         after.updated_at = self.updated_at.filter(|at| *at > before.updated_at).unwrap_or(now);
         match in_order(after.created_at, after.updated_at) {
-            Ok(()) => Verdict::Change(Box::new(before.clone()), Box::new(after)),
+            Ok(()) => Verdict::Change(before.clone(), after),
             Err(crossed) => Verdict::Refuse(crossed),
         }
     }
@@ -179,8 +179,8 @@ impl Incoming {
         let mut after = before.clone();
         self.changes.apply(&mut after);
         // Known by its account, it keeps the spelling of that.
-        if self.id.is_none() && after.customer_account.key() == before.customer_account.key() {
-            after.customer_account = before.customer_account.clone();
+        if self.id.is_none() && after.account.key() == before.account.key() {
+            after.account = before.account.clone();
         }
         if let Some(deleted_at) = self.deleted_at {
             after.deleted_at = deleted_at;
@@ -236,6 +236,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 mod tests {
     use super::*;
     use crate::attribute::Attribute;
+    use crate::customer::CustomerDetails;
 
     fn time(micros: i64) -> Timestamp {
         Timestamp::from_micros(micros).unwrap()
@@ -255,7 +256,8 @@ mod tests {
     }
 
     fn customer(id: i64, account: &str) -> Customer {
-        let new = NewCustomer { name: "A".into(), ..NewCustomer::default() };
+        let new =
+            NewCustomer::from(CustomerDetails { name: "A".into(), ..CustomerDetails::default() });
         let account = CustomerAccount::new(account).unwrap();
         new.into_customer(CustomerId::new(id).unwrap(), account, time(5))
     }
@@ -274,7 +276,7 @@ mod tests {
             panic!()
         };
         let account = CustomerAccount::new("CL1").unwrap();
-        let made = new.create(*defaults, id(1), account, time(9));
+        let made = new.create(defaults, id(1), account, time(9));
         assert_eq!((made.created_at, made.updated_at), (time(1), time(9)));
         assert_eq!(made.deleted_at, Some(time(3)));
         let nameless =
@@ -338,9 +340,9 @@ mod tests {
         for (given, is_taken) in [(time(6), true), (time(4), false)] {
             other.updated_at = Some(given);
             let Verdict::Change(before, after) = onto(&other, OnConflict::Update) else { panic!() };
-            assert_eq!(*before, there);
+            assert_eq!(before, there);
             assert_eq!(
-                (after.phone.as_deref(), after.customer_account.as_str()),
+                (after.details.phone.as_deref(), after.account.as_str()),
                 (Some("1"), "CL7")
             );
             assert_eq!(after.updated_at == given, is_taken);
@@ -377,7 +379,7 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(after.customer_account.as_str(), "CL8");
+        assert_eq!(after.account.as_str(), "CL8");
     }
 
     #[test]
@@ -404,7 +406,8 @@ mod tests {
         // What is there was changed later.
         assert_eq!(verdict(None, Some(3), Some(&there)), None);
         (row.created_at, row.updated_at) = (None, Some(time(8)));
-        let new = NewCustomer { name: "B".into(), ..NewCustomer::default() };
+        let new =
+            NewCustomer::from(CustomerDetails { name: "B".into(), ..CustomerDetails::default() });
         let made = row.create(new, id(8), CustomerAccount::new("CL8").unwrap(), time(9));
         assert_eq!((made.created_at, made.updated_at), (time(8), time(8)));
     }

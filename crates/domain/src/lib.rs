@@ -20,12 +20,14 @@ pub mod text;
 mod timestamp;
 pub mod token;
 pub mod user;
+#[cfg(feature = "serde")]
+mod wire;
 mod write;
 
 pub use account::{AccountKey, AccountNumbering, CustomerAccount, InvalidNumbering};
 pub use attribute::{Attribute, Kind, Value};
 pub use changes::CustomerChanges;
-pub use customer::{ATTRIBUTES, Customer, CustomerId, InvalidId, NewCustomer};
+pub use customer::{ATTRIBUTES, Customer, CustomerDetails, CustomerId, InvalidId, NewCustomer};
 pub use erasure::ERASED_NAME;
 pub use fold::{FOLD_VERSION, fold};
 pub use name::{InvalidName, Name};

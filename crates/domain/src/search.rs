@@ -83,13 +83,13 @@ impl Customer {
     /// brand, account, references, registration numbers and e-mail addresses.
     pub fn searched_text(&self) -> String {
         let texts = [
-            Some(self.name.as_str()),
-            self.brand.as_deref(),
-            Some(self.customer_account.as_str()),
-            self.accounts_reference.as_deref(),
-            self.registration_number.as_deref(),
-            self.tax_registration_number.as_deref(),
-            self.email_address.as_deref(),
+            Some(self.details.name.as_str()),
+            self.details.brand.as_deref(),
+            Some(self.account.as_str()),
+            self.details.accounts_reference.as_deref(),
+            self.details.registration_number.as_deref(),
+            self.details.tax_registration_number.as_deref(),
+            self.details.email_address.as_deref(),
         ];
         let folded: Vec<_> = texts.into_iter().flatten().map(fold).collect();
         folded.join(SEPARATOR)
@@ -97,7 +97,7 @@ impl Customer {
 
     /// The numbers that the customer is found by, each once.
     pub fn phone_digits(&self) -> Vec<PhoneDigits> {
-        let texts = [&self.phone, &self.mobile_phone, &self.fax];
+        let texts = [&self.details.phone, &self.details.mobile_phone, &self.details.fax];
         let mut numbers: Vec<_> =
             texts.into_iter().flatten().filter_map(|text| PhoneDigits::of(text)).collect();
         numbers.sort_unstable();

@@ -109,8 +109,8 @@ impl SortKey {
         let text = |text: &str| SortValue::Text(sort_key(&fold(text)).to_owned());
         match self {
             Self::Id => SortValue::Number(customer.id.get()),
-            Self::Name => text(&customer.name),
-            Self::CustomerAccount => text(customer.customer_account.as_str()),
+            Self::Name => text(&customer.details.name),
+            Self::CustomerAccount => text(customer.account.as_str()),
             Self::CreatedAt => SortValue::Number(customer.created_at.as_micros()),
             Self::UpdatedAt => SortValue::Number(customer.updated_at.as_micros()),
         }

@@ -73,7 +73,7 @@ impl fmt::Debug for Idempotency {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// It is made, and this is the customer since.
-    Now(Box<Customer>),
+    Now(Customer),
     /// It was made before, and this was kept as the answer.
     Before(Vec<u8>),
 }

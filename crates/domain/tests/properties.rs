@@ -4,8 +4,8 @@
 use customers_domain::search::SearchTerm;
 use customers_domain::text::trim;
 use customers_domain::{
-    ATTRIBUTES, Attribute, CustomerAccount, CustomerChanges, CustomerId, NewCustomer, PhoneDigits,
-    Rule, Timestamp, Value, fold,
+    ATTRIBUTES, Attribute, CustomerAccount, CustomerChanges, CustomerDetails, CustomerId,
+    NewCustomer, PhoneDigits, Rule, Timestamp, Value, fold,
 };
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::CodePointMapData;
@@ -163,7 +163,7 @@ proptest! {
             Ok(new) => {
                 prop_assert_eq!(new.check().map_err(|it| it.to_string()), Ok(()));
                 let account = CustomerAccount::new("CL1").unwrap();
-                let account = new.customer_account.clone().unwrap_or(account);
+                let account = new.account.clone().unwrap_or(account);
                 let now = Timestamp::from_micros(0).unwrap();
                 let customer = new.clone().into_customer(CustomerId::MIN, account, now);
                 // An answer that is sent back changes nothing.
@@ -178,7 +178,7 @@ proptest! {
     #[test]
     fn changes_made_twice_are_made_once(given in values()) {
         let Ok(changes) = CustomerChanges::from_values(given) else { return Ok(()) };
-        let new = NewCustomer { name: "A".into(), ..NewCustomer::default() };
+        let new = NewCustomer::from(CustomerDetails { name: "A".into(), ..CustomerDetails::default() });
         let account = CustomerAccount::new("CL1").unwrap();
         let now = Timestamp::from_micros(0).unwrap();
         let before = new.into_customer(CustomerId::MIN, account, now);

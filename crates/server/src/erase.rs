@@ -43,7 +43,7 @@ pub async fn run(
         }
         Ok((erased, true)) => show(&format!(
             "Erased customer {id}. Its account is still {}; backups and exports have what they had.",
-            quoted(erased.customer_account.as_str())
+            quoted(erased.account.as_str())
         ))
         .map_err(Failure::other),
         Err(WriteError::NotFound) => Err(unknown(id)),
@@ -84,7 +84,7 @@ fn description(customer: &Customer, last: Option<&HistoryEntry>) -> String {
         "Of customer {id} with the account {} this would be erased for good:\n{values}  \
          all values in its history\n\
          Its id, its account, and who changed what and when would stay.",
-        quoted(customer.customer_account.as_str()),
+        quoted(customer.account.as_str()),
     )
 }
 

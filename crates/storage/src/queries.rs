@@ -23,8 +23,8 @@ pub(crate) fn accounts_to_try<'a>(
     id: CustomerId,
     numbering: &'a AccountNumbering,
 ) -> impl Iterator<Item = CustomerAccount> + 'a {
-    let made = numbering.candidates(id).take_while(|_| new.customer_account.is_none());
-    new.customer_account.iter().cloned().chain(made)
+    let made = numbering.candidates(id).take_while(|_| new.account.is_none());
+    new.account.iter().cloned().chain(made)
 }
 
 /// The new customer that an upsert makes under this account.
@@ -34,7 +34,7 @@ pub(crate) fn new_under(
 ) -> Result<NewCustomer, Abort<WriteError>> {
     let new = changes.new_customer();
     let new = new.map_err(|missing| Abort::Refused(WriteError::Incomplete(missing)))?;
-    Ok(NewCustomer { customer_account: Some(account.clone()), ..new })
+    Ok(NewCustomer { account: Some(account.clone()), ..new })
 }
 
 /// What was answered under an idempotency key, provided that the same was asked for.

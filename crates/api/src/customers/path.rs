@@ -33,7 +33,7 @@ impl Named {
     /// Whether this customer is the one that is named, by its id or by its account, whatever that
     /// looks like.
     pub fn is(&self, customer: &Customer) -> bool {
-        let is_account = |key: AccountKey| key == customer.customer_account.key();
+        let is_account = |key: AccountKey| key == customer.account.key();
         match self {
             Self::Id { id, digits } => {
                 *id == Some(customer.id)

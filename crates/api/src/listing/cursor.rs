@@ -191,7 +191,7 @@ impl<'a, T: Item> CursorPage<'a, T> {
 #[cfg(test)]
 mod tests {
     use customers_domain::selection::{Sort, SortKey};
-    use customers_domain::{CustomerAccount, CustomerId, NewCustomer, Timestamp};
+    use customers_domain::{CustomerAccount, CustomerDetails, CustomerId, NewCustomer, Timestamp};
 
     use super::*;
 
@@ -238,7 +238,10 @@ mod tests {
     #[test]
     fn pages_lead_on_where_there_is_more_and_back_where_one_came_from() {
         let customer = |id| {
-            let new = NewCustomer { name: "A".into(), ..NewCustomer::default() };
+            let new = NewCustomer::from(CustomerDetails {
+                name: "A".into(),
+                ..CustomerDetails::default()
+            });
             let account = CustomerAccount::new("a").unwrap();
             new.into_customer(CustomerId::new(id).unwrap(), account, Timestamp::now())
         };

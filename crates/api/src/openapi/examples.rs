@@ -1,28 +1,30 @@
 //! What the document shows.
 
 use customers_domain::history::{Action, HistoryEntry};
-use customers_domain::{Customer, CustomerAccount, CustomerId, NewCustomer, Timestamp, Value};
+use customers_domain::{
+    Customer, CustomerAccount, CustomerDetails, CustomerId, NewCustomer, Timestamp, Value,
+};
 use serde_json::{Value as Json, json};
 
 use crate::customers::history::Entry;
 
 fn example() -> NewCustomer {
-    NewCustomer {
-        customer_account: CustomerAccount::new("CL000001").ok(),
+    let details = CustomerDetails {
         name: "Société Générale de Téléphonie".into(),
         registration_number: Some("83210417500012".into()),
         company_type: Some("SAS".into()),
         main_address_line1: Some("12 rue de la Paix".into()),
         main_address_city: Some("Paris".into()),
         main_address_country: Some("FR".into()),
-        ..NewCustomer::default()
-    }
+        ..CustomerDetails::default()
+    };
+    NewCustomer { account: CustomerAccount::new("CL000001").ok(), details: Box::new(details) }
 }
 
 /// A customer that is answered.
 pub(crate) fn customer_example() -> Option<Customer> {
     let new = example();
-    let account = new.customer_account.clone()?;
+    let account = new.account.clone()?;
     let created_at = Timestamp::from_micros(1_785_840_147_000_000)?;
     Some(new.into_customer(CustomerId::MIN, account, created_at))
 }
@@ -30,7 +32,7 @@ pub(crate) fn customer_example() -> Option<Customer> {
 /// A customer that is sent. Without an account: the page sends it, and may do so twice.
 pub(crate) fn customer_input_example() -> Json {
     let defaults = json!(NewCustomer::default());
-    let mut example = json!(NewCustomer { customer_account: None, ..example() });
+    let mut example = json!(NewCustomer { account: None, ..example() });
     if let Some(members) = example.as_object_mut() {
         members.retain(|name, value| defaults[name] != *value);
     }

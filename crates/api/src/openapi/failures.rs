@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use customers_domain::search::MAX_TERM_CHARS;
-use customers_domain::{CustomerId, NewCustomer, RepositoryError, Rule, WriteError};
+use customers_domain::{
+    CustomerDetails, CustomerId, NewCustomer, RepositoryError, Rule, WriteError,
+};
 use serde_json::json;
 use utoipa::IntoResponses;
 use utoipa::openapi::example::ExampleBuilder;
@@ -121,7 +123,7 @@ fn body() -> Vec<ApiError> {
 
 /// Of every write that takes parameters.
 fn parameters() -> Vec<ApiError> {
-    let nameless = NewCustomer { brand_id: 0, ..NewCustomer::default() };
+    let nameless = NewCustomer::from(CustomerDetails { brand_id: 0, ..CustomerDetails::default() });
     let errors = nameless.check().err().map(|violations| field_errors(&violations));
     let mut examples = body();
     examples.push(unsupported_media_type());

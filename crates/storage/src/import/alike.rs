@@ -64,7 +64,7 @@ pub(super) fn find(
         let deleted =
             stored(" AND k.deleted_at IS NOT NULL AND k.name").one_of(Values::Texts(keys));
         pages(target, deleted, "k.id", |customer| {
-            if let Some(wanted) = of_names.get_mut(&*customer.name)
+            if let Some(wanted) = of_names.get_mut(&*customer.details.name)
                 && wanted.count > 0
                 && !wanted.compare(customer, &mut found)
             {

@@ -60,9 +60,9 @@ impl Known {
     fn put(&mut self, customer: Customer) {
         let id = customer.id.get();
         if let Some(before) = self.by_id.get(&id) {
-            self.ids.remove(before.customer_account.key().as_str());
+            self.ids.remove(before.account.key().as_str());
         }
-        self.ids.insert(customer.customer_account.key().into(), id);
+        self.ids.insert(customer.account.key().into(), id);
         self.by_id.insert(id, customer);
     }
 }
@@ -117,12 +117,13 @@ impl Planning<'_> {
                     let account = match account {
                         Some(account) => account,
                         None => {
-                            let alike = known.unidentified.entry(new.name.clone()).or_default();
+                            let alike =
+                                known.unidentified.entry(new.details.name.clone()).or_default();
                             alike.push(plan.created.len());
                             self.free_account(target, id, &known)?
                         }
                     };
-                    let customer = incoming.create(*new, id, account, self.now);
+                    let customer = incoming.create(new, id, account, self.now);
                     came.insert(id.get() as u64);
                     known.put(customer.clone());
                     plan.created.push(customer);
@@ -131,12 +132,12 @@ impl Planning<'_> {
                 Verdict::Change(before, after) => {
                     let id = before.id.get();
                     came.insert(id as u64);
-                    let gives_up = before.customer_account.key() != after.customer_account.key();
+                    let gives_up = before.account.key() != after.account.key();
                     let stored =
-                        known.stored.remove(&id).unwrap_or_else(|| CustomerRow::from(&*before));
-                    known.put((*after).clone());
-                    known.stored.insert(id, CustomerRow::from(&*after).keeping_unknown(&stored)?);
-                    plan.changed.push(Changed { stored, before: *before, after: *after });
+                        known.stored.remove(&id).unwrap_or_else(|| CustomerRow::from(&before));
+                    known.put(after.clone());
+                    known.stored.insert(id, CustomerRow::from(&after).keeping_unknown(&stored)?);
+                    plan.changed.push(Changed { stored, before, after });
                     plan.outcomes.push(Outcome::Updated);
                     if gives_up {
                         break;

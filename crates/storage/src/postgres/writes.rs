@@ -109,7 +109,7 @@ impl Writing {
         self.once(conn, |this, conn| {
             check(this.write.precondition.as_ref(), None)?;
             match this.insert(conn, new)? {
-                Inserted::Yes(customer) => Ok(*customer),
+                Inserted::Yes(customer) => Ok(customer),
                 Inserted::Taken(account) => Err(account_taken(conn, &account)),
             }
         })
@@ -233,7 +233,7 @@ impl Writing {
         check(self.write.precondition.as_ref(), None)?;
         let new = queries::new_under(account, changes)?;
         match self.insert(conn, &new)? {
-            Inserted::Yes(customer) => Ok(Some((*customer, true))),
+            Inserted::Yes(customer) => Ok(Some((customer, true))),
             Inserted::Taken(account) if was_there => Err(account_taken(conn, &account)),
             Inserted::Taken(_) => Ok(None),
         }
@@ -249,10 +249,10 @@ impl Writing {
         // Its key, if it has one, is there as well, unless the customer was erased since: then nothing
         // of the customer may be kept.
         if let Some((customer, _)) = self.done_before(conn)? {
-            return Ok(Written::Now(Box::new(customer)));
+            return Ok(Written::Now(customer));
         }
         let Some(idempotency) = self.write.idempotency.clone() else {
-            return Ok(Written::Now(Box::new(make(self, conn)?)));
+            return Ok(Written::Now(make(self, conn)?));
         };
         self.transaction(conn, |this, conn| {
             if let Some(answered) = claim(conn, &idempotency)? {
@@ -266,7 +266,7 @@ impl Writing {
                 .push(" WHERE key = ")
                 .bind(idempotency.key.to_vec())
                 .execute(conn)?;
-            Ok(Written::Now(Box::new(customer)))
+            Ok(Written::Now(customer))
         })
     }
 
@@ -324,7 +324,7 @@ impl Writing {
                 let creation = Creation::new(&customer, &self.write);
                 self.attempts.push(Attempt::of(&customer, &creation.history));
                 match create(conn, creation, id, &self.mending)? {
-                    Made::Yes => return Ok(Inserted::Yes(Box::new(customer))),
+                    Made::Yes => return Ok(Inserted::Yes(customer)),
                     Made::No => {}
                     Made::Late => {
                         is_late = true;
@@ -335,13 +335,13 @@ impl Writing {
                 if queries::customer_exists(id.get()).get_result::<bool>(conn)? {
                     break;
                 }
-                if new.customer_account.is_some() {
+                if new.account.is_some() {
                     // An earlier attempt may be on its way still.
                     if self.attempts.is_empty() {
                         self.ids.give_back(id);
                         self.id = None;
                     }
-                    return Ok(Inserted::Taken(customer.customer_account));
+                    return Ok(Inserted::Taken(customer.account));
                 }
             }
             if is_late {
@@ -351,7 +351,7 @@ impl Writing {
             // There is always another account to try, so the id is taken: by an earlier attempt, by a
             // customer that an import has brought, or because the sequence is behind its table.
             if let Some((customer, _)) = self.done_before(conn)? {
-                return Ok(Inserted::Yes(Box::new(customer)));
+                return Ok(Inserted::Yes(customer));
             }
             self.id = None;
             self.ids.go_on_behind_all(conn)?;
@@ -392,7 +392,7 @@ impl Writing {
                 if of.constraint_name() == Some(UNIQUE_ACCOUNT) =>
             {
                 self.attempts.pop();
-                Err(account_taken(conn, &after.customer_account))
+                Err(account_taken(conn, &after.account))
             }
             Err(error) => Err(error.into()),
         }
@@ -411,7 +411,7 @@ impl Writing {
 }
 
 enum Inserted {
-    Yes(Box<Customer>),
+    Yes(Customer),
     /// Another customer has the account.
     Taken(CustomerAccount),
 }

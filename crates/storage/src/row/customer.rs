@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use customers_domain::{
-    ATTRIBUTES, Attribute, Customer, CustomerAccount, NewCustomer, Timestamp, Value,
+    ATTRIBUTES, Attribute, Customer, CustomerAccount, CustomerDetails, Timestamp, Value,
 };
 use diesel::backend::Backend;
 use diesel::dsl::SqlTypeOf;
@@ -60,9 +60,9 @@ macro_rules! customer_row {
             fn from(customer: &Customer) -> Self {
                 Self {
                     id: customer.id.get(),
-                    customer_account: customer.customer_account.as_str().to_owned(),
-                    account_key: customer.customer_account.key().into(),
-                    $( $field: customer.$field.clone(), )+
+                    customer_account: customer.account.as_str().to_owned(),
+                    account_key: customer.account.key().into(),
+                    $( $field: customer.details.$field.clone(), )+
                     more: more(customer),
                     created_at: customer.created_at.as_micros(),
                     updated_at: customer.updated_at.as_micros(),
@@ -87,11 +87,15 @@ macro_rules! customer_row {
                 } = row;
                 let account = CustomerAccount::try_from(customer_account)
                     .map_err(|rule| corrupt(format!("the account of customer {id} {rule}")))?;
-                let new = NewCustomer { $( $field, )+ ..NewCustomer::default() };
                 let time = |micros| readable(micros, format_args!("customer {id}"));
-                let mut customer = new.into_customer(customer_id(id)?, account, time(created_at));
-                customer.updated_at = time(updated_at);
-                customer.deleted_at = deleted_at.map(time);
+                let mut customer = Customer {
+                    id: customer_id(id)?,
+                    account,
+                    details: Box::new(CustomerDetails { $( $field, )+ ..Default::default() }),
+                    created_at: time(created_at),
+                    updated_at: time(updated_at),
+                    deleted_at: deleted_at.map(time),
+                };
                 set_more(&mut customer, &more)?;
                 Ok(customer)
             }
@@ -307,7 +311,7 @@ impl<'de> Visitor<'de> for More<'_> {
 
 #[cfg(test)]
 mod tests {
-    use customers_domain::{CustomerId, Kind};
+    use customers_domain::{CustomerId, Kind, NewCustomer};
 
     use super::*;
 
@@ -372,9 +376,9 @@ mod tests {
             ..CustomerRow::from(&customer())
         })
         .unwrap();
-        assert_eq!(read.fax.as_deref(), Some("1"));
-        read.fax = None;
-        read.phone = Some("2".into());
+        assert_eq!(read.details.fax.as_deref(), Some("1"));
+        read.details.fax = None;
+        read.details.phone = Some("2".into());
         let row = CustomerRow::from(&read).keeping_unknown(&stored).unwrap();
         assert_eq!(row.more, r#"{"ofTomorrow":[1],"phone":"2"}"#);
     }

@@ -30,9 +30,9 @@ macro_rules! keys_row {
             fn from(customer: &Customer) -> Self {
                 Self {
                     id: customer.id.get(),
-                    customer_account: text_key(customer.customer_account.as_str()),
-                    name: text_key(&customer.name),
-                    $( $field: customer.$field.key(), )+
+                    customer_account: text_key(customer.account.as_str()),
+                    name: text_key(&customer.details.name),
+                    $( $field: customer.details.$field.key(), )+
                     created_at: customer.created_at.as_micros(),
                     updated_at: customer.updated_at.as_micros(),
                     deleted_at: customer.deleted_at.map(|at| at.as_micros()),

@@ -109,7 +109,7 @@ impl Writing<'_> {
     /// Makes a change that has an idempotency key, or answers as it did when it was made before.
     fn once(&mut self, make: impl FnOnce(&mut Self) -> Outcome<Customer>) -> Outcome<Written> {
         let Some(idempotency) = &self.write.idempotency else {
-            return Ok(Written::Now(Box::new(make(self)?)));
+            return Ok(Written::Now(make(self)?));
         };
         let now = Timestamp::now();
         let answered = queries::answer_to(&idempotency.key, now.as_micros());
@@ -120,7 +120,7 @@ impl Writing<'_> {
         }
         let customer = make(self)?;
         self.keep(idempotency, &customer, now)?;
-        Ok(Written::Now(Box::new(customer)))
+        Ok(Written::Now(customer))
     }
 
     fn keep(
@@ -158,8 +158,8 @@ impl Writing<'_> {
                 self.insert_around(creation, id.get())?;
                 return Ok(customer);
             }
-            if new.customer_account.is_some() {
-                return Err(self.account_taken(&customer.customer_account.key()));
+            if new.account.is_some() {
+                return Err(self.account_taken(&customer.account.key()));
             }
         }
         unreachable!("there is always another account to try")
@@ -197,7 +197,7 @@ impl Writing<'_> {
         }
         let difference = Difference::new(change, &stored, &before, &after, self.write)?;
         if difference.has_other_account {
-            let key = after.customer_account.key();
+            let key = after.account.key();
             let owner = queries::owner_of(key.as_str())
                 .get_result::<(i64, Option<i64>)>(self.conn)
                 .optional()?;

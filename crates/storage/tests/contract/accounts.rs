@@ -15,7 +15,7 @@ async fn an_automatic_account_is_that_of_the_id(database: TestDatabase) {
     for _ in 0..3 {
         let created = store.create(named("Aurora")).await.unwrap();
         let account = format!("CL{:06}", created.id.get());
-        assert_eq!(created.customer_account.as_str(), account);
+        assert_eq!(created.account.as_str(), account);
         assert_eq!(store.customers.find_by_account(&key(&account)).await.unwrap(), Some(created));
     }
 }
@@ -26,7 +26,7 @@ async fn automatic_accounts_are_numbered_as_told(database: TestDatabase) {
     let store = customers_storage::open(&database.url().parse().unwrap(), options).unwrap();
     let created = store.create(named("Aurora")).await.unwrap();
     assert_eq!(created.id.get(), 1);
-    assert_eq!(created.customer_account.as_str(), "Kunde 01");
+    assert_eq!(created.account.as_str(), "Kunde 01");
 }
 
 async fn a_taken_account_is_refused_with_its_owner(database: TestDatabase) {
@@ -37,7 +37,7 @@ async fn a_taken_account_is_refused_with_its_owner(database: TestDatabase) {
     }
     // Automatic ones are as good as others.
     let owner = store.create(named("Aurora")).await.unwrap();
-    let taken = owner.customer_account.as_str().to_lowercase();
+    let taken = owner.account.as_str().to_lowercase();
     assert_taken(store.create(with_account(&taken)).await, owner.id, false);
     assert_eq!(database.count("customers"), 2);
 }
@@ -76,7 +76,7 @@ async fn where_the_account_of_the_id_is_taken_another_is_made(database: TestData
     let mut accounts: HashSet<String> = by_hand.into_iter().collect();
     for number in 0..200 {
         let created = store.create(named("Aurora")).await.unwrap();
-        let account = created.customer_account.as_str();
+        let account = created.account.as_str();
         let digits = account.strip_prefix("CL").unwrap();
         assert!(digits.len() >= 6 && digits.bytes().all(|digit| digit.is_ascii_digit()));
         assert!(accounts.insert(account.to_lowercase()), "{account}, the {number}th, was taken");
@@ -109,7 +109,7 @@ async fn an_account_is_made_in_a_crowd_of_a_hundred_thousand(database: TestDatab
     for _ in 0..20 {
         let created = store.create(named("Aurora")).await.unwrap();
         assert!(created.id.get() < 1000);
-        assert!(created.customer_account.as_str() > "CL100000", "{}", created.customer_account);
+        assert!(created.account.as_str() > "CL100000", "{}", created.account);
     }
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
 }

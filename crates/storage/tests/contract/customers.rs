@@ -1,13 +1,13 @@
 //! What is created is found again as it was.
 
 use customers_domain::{
-    ATTRIBUTES, Attribute, Customer, CustomerAccount, CustomerId, Kind, NewCustomer, Timestamp,
-    Value,
+    ATTRIBUTES, Attribute, Customer, CustomerAccount, CustomerDetails, CustomerId, Kind,
+    NewCustomer, Timestamp, Value,
 };
 
 use crate::Create as _;
 use crate::database::TestDatabase;
-use crate::{key, named, open, with_account};
+use crate::{details_of, key, named, open, with_account};
 
 /// Texts that naive code breaks. None is trimmed or brought to a normal form: that is not the
 /// store's business.
@@ -34,7 +34,7 @@ async fn a_created_customer_is_found_by_its_id(database: TestDatabase) {
 async fn a_created_customer_is_found_by_its_account(database: TestDatabase) {
     let store = open(&database);
     let created = store.create(with_account("Ö/42 b?")).await.unwrap();
-    assert_eq!(created.customer_account.as_str(), "Ö/42 b?");
+    assert_eq!(created.account.as_str(), "Ö/42 b?");
     assert_eq!(store.customers.find_by_account(&key("Ö/42 b?")).await.unwrap(), Some(created));
 }
 
@@ -44,7 +44,7 @@ async fn an_account_is_found_in_any_case(database: TestDatabase) {
         [("CL9000", "cl9000"), ("cl9001", "Cl9001"), ("Straße", "STRASSE"), ("ΣΊΣΥΦΟΣ", "σίσυφος")]
     {
         let created = store.create(with_account(written)).await.unwrap();
-        assert_eq!(created.customer_account.as_str(), written);
+        assert_eq!(created.account.as_str(), written);
         assert_eq!(store.customers.find_by_account(&key(asked)).await.unwrap(), Some(created));
     }
 }
@@ -112,16 +112,16 @@ async fn the_longest_texts_and_the_largest_numbers_are_kept(database: TestDataba
         Kind::Account => Value::Null,
     });
     let created = create(&store, new).await;
-    assert_eq!(created.customer_account.as_str(), account);
+    assert_eq!(created.account.as_str(), account);
     assert_kept(&database, &[created]).await;
 }
 
 async fn an_empty_text_is_not_null(database: TestDatabase) {
     let store = open(&database);
-    let new = NewCustomer { brand: Some(String::new()), ..named("Aurora") };
-    let created = create(&store, new).await;
-    assert_eq!(created.brand.as_deref(), Some(""));
-    assert_eq!(created.website, None);
+    let new = CustomerDetails { brand: Some(String::new()), ..details_of("Aurora") };
+    let created = create(&store, new.into()).await;
+    assert_eq!(created.details.brand.as_deref(), Some(""));
+    assert_eq!(created.details.website, None);
     assert_kept(&database, &[created]).await;
 }
 
@@ -202,7 +202,7 @@ fn customer<'a>(
         _ => (attribute, Ok(value(position, attribute))),
     });
     NewCustomer {
-        customer_account: Some(CustomerAccount::new(account).unwrap()),
+        account: Some(CustomerAccount::new(account).unwrap()),
         ..NewCustomer::from_values(values).unwrap()
     }
 }
@@ -220,11 +220,10 @@ fn other_than_default(attribute: &Attribute, text: &str, number: i32) -> Value<'
 /// Creates a customer and sees that it is as it was asked for.
 async fn create(store: &customers_storage::Store, new: NewCustomer) -> Customer {
     let created = store.create(new.clone()).await.unwrap();
-    if let Some(account) = &new.customer_account {
-        assert_eq!(created.customer_account, *account);
+    if let Some(account) = &new.account {
+        assert_eq!(created.account, *account);
     }
-    let asked_for =
-        new.into_customer(created.id, created.customer_account.clone(), created.created_at);
+    let asked_for = new.into_customer(created.id, created.account.clone(), created.created_at);
     assert_eq!(created, asked_for);
     created
 }
@@ -235,7 +234,7 @@ async fn assert_kept(database: &TestDatabase, expected: &[Customer]) {
     for customer in expected {
         let found = store.customers.find(customer.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(customer));
-        let found = store.customers.find_by_account(&customer.customer_account.key()).await;
+        let found = store.customers.find_by_account(&customer.account.key()).await;
         assert_eq!(found.unwrap().as_ref(), Some(customer));
     }
 }

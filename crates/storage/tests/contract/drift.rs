@@ -14,8 +14,8 @@ const PAGE: Page = Page { skip: 0, take: 20 };
 /// A customer with two phone numbers.
 fn with_phones() -> NewCustomer {
     let mut new = named("Société Aurora");
-    new.phone = Some("0102030405".into());
-    new.mobile_phone = Some("0607080910".into());
+    new.details.phone = Some("0102030405".into());
+    new.details.mobile_phone = Some("0607080910".into());
     new
 }
 

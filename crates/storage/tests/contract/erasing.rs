@@ -7,14 +7,14 @@ use customers_domain::history::{Action, Change};
 use customers_domain::search::SearchTerm;
 use customers_domain::selection::Page;
 use customers_domain::{
-    Customer, CustomerId, ERASED_NAME, Idempotency, NewCustomer, Precondition, Value, Write,
-    WriteError,
+    Customer, CustomerDetails, CustomerId, ERASED_NAME, Idempotency, NewCustomer, Precondition,
+    Value, Write, WriteError,
 };
 use customers_storage::Store;
 
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{Create as _, key, named, open, with_account, write};
+use crate::{Create as _, key, named, open, under, with_account, write};
 
 /// What was said of the customer at one time or another: the last to another release of the service.
 const SECRETS: [&str; 6] =
@@ -22,16 +22,17 @@ const SECRETS: [&str; 6] =
 
 /// A customer with a past: created under a key, and changed.
 async fn customer_with_a_past(store: &Store, database: &TestDatabase) -> Customer {
-    let new = NewCustomer {
+    let details = CustomerDetails {
         name: "Quaxolotl".into(),
         phone: Some("0611223344".into()),
         comment: Some("Xanadu ".repeat(3000)),
-        ..with_account("ACME")
+        ..CustomerDetails::default()
     };
+    let new = under("ACME", details);
     let idempotency = Idempotency {
         key: [1; 32],
         fingerprint: [2; 32],
-        answer: Arc::new(|customer| customer.name.clone().into_bytes()),
+        answer: Arc::new(|customer| customer.details.name.clone().into_bytes()),
     };
     store.create(named("Wyvernus")).await.unwrap();
     let keyed = Write { idempotency: Some(idempotency), ..write() };
@@ -56,11 +57,13 @@ async fn an_erased_customer_keeps_id_account_and_times(database: TestDatabase) {
     let (erased, _) = store.customers.erase(before.id, write()).await.unwrap();
     assert!(erased.updated_at > before.updated_at);
     assert_eq!(erased, Customer { updated_at: erased.updated_at, ..before.erased() });
-    assert_eq!((erased.id, &*erased.name), (before.id, ERASED_NAME));
+    assert_eq!((erased.id, &*erased.details.name), (before.id, ERASED_NAME));
     assert_eq!(open(&database).customers.find(before.id).await.unwrap(), Some(erased.clone()));
     // It goes on as any other.
     let renamed = update(&store, before.id, &[("name", "Z")]).await;
-    assert_eq!(renamed, Customer { name: "Z".into(), updated_at: renamed.updated_at, ..erased });
+    let mut expected = Customer { updated_at: renamed.updated_at, ..erased };
+    expected.details.name = "Z".into();
+    assert_eq!(renamed, expected);
 }
 
 async fn its_history_tells_who_changed_what_and_when_but_no_values(database: TestDatabase) {
@@ -140,7 +143,7 @@ async fn a_deleted_customer_is_erased_and_stays_deleted(database: TestDatabase) 
     store.customers.delete(customer.id, write()).await.unwrap();
     let (erased, _) = store.customers.erase(customer.id, write()).await.unwrap();
     assert!(erased.deleted_at.is_some());
-    assert_eq!(erased.name, ERASED_NAME);
+    assert_eq!(erased.details.name, ERASED_NAME);
     assert_eq!(store.customers.find(customer.id).await.unwrap(), None);
     match store.create(with_account("acme")).await {
         Err(WriteError::AccountTaken { id, deleted: true }) => assert_eq!(id, customer.id),

@@ -49,7 +49,7 @@ async fn writes_fail_one_by_one_when_their_transaction_fails(database: TestDatab
     for (number, created) in join_all(creates).await.into_iter().enumerate() {
         match created.unwrap() {
             Ok(created) => {
-                assert_eq!(created.name, "welcome");
+                assert_eq!(created.details.name, "welcome");
                 assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
             }
             unwanted => {
@@ -151,7 +151,7 @@ async fn lost_connections_are_replaced(database: TestDatabase) {
         database.end_connections();
         store.create(named(&format!("of round {round}"))).await.unwrap();
         database.end_connections();
-        let found = store.customers.find_by_account(&created.customer_account.key()).await;
+        let found = store.customers.find_by_account(&created.account.key()).await;
         assert_eq!(found.unwrap().as_ref(), Some(&created));
         database.end_connections();
         store.tokens.add(token(&format!("of round {round}"), round)).await.unwrap();

@@ -4,12 +4,12 @@ use customers_domain::search::SearchTerm;
 use customers_domain::selection::{
     Filter, Order, Page, Selection, Sort, SortKey, Stretch, Trashed,
 };
-use customers_domain::{Attribute, Customer, NewCustomer, PhoneDigits, Timestamp, Value, fold};
+use customers_domain::{Attribute, Customer, CustomerDetails, PhoneDigits, Timestamp, Value, fold};
 use customers_storage::Store;
 
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{Create as _, named, open, with_account, write};
+use crate::{Create as _, details_of, named, open, under, with_account, write};
 
 async fn a_page_is_a_part_of_the_order(database: TestDatabase) {
     let store = open(&database);
@@ -57,7 +57,7 @@ async fn the_total_counts_what_is_shown(database: TestDatabase) {
 async fn the_total_counts_more_than_a_page_holds(database: TestDatabase) {
     let store = open(&database);
     for number in 0..23 {
-        let new = NewCustomer { vip: number > 0, ..named("a") };
+        let new = CustomerDetails { vip: number > 0, ..details_of("a") }.into();
         store.create(new).await.unwrap();
     }
     let vip = Attribute::named("vip").unwrap();
@@ -76,7 +76,7 @@ async fn the_total_counts_more_than_a_page_holds(database: TestDatabase) {
 
 async fn a_filter_lets_those_pass_that_match(database: TestDatabase) {
     let store = open(&database);
-    let one = NewCustomer {
+    let one = CustomerDetails {
         brand_id: 2,
         representative_id: Some(5),
         company_type: Some("Société Anonyme".into()),
@@ -84,15 +84,15 @@ async fn a_filter_lets_those_pass_that_match(database: TestDatabase) {
         email_address: Some("Zoe@Example.com".into()),
         phone: Some("+33 6 02 03 04 05".into()),
         vip: true,
-        ..named("Œuvre 100%_ \"x\"")
+        ..details_of("Œuvre 100%_ \"x\"")
     };
-    let two = NewCustomer {
+    let two = CustomerDetails {
         company_type: Some("societe anonyme".into()),
         mobile_phone: Some("0033602030499".into()),
         fax: Some("3900".into()),
-        ..with_account("Été-9")
+        ..details_of("Été-9")
     };
-    for new in [one, two, named("three")] {
+    for new in [one.into(), under("Été-9", two), named("three")] {
         store.create(new).await.unwrap();
     }
     let attribute = |name: &str, any_of: &[Value<'static>]| Filter::Attribute {
@@ -156,8 +156,8 @@ async fn a_filter_lets_those_pass_that_match(database: TestDatabase) {
 /// As many as the API lets through, of the longest.
 async fn a_filter_takes_a_thousand_values(database: TestDatabase) {
     let store = open(&database);
-    let new = NewCustomer { phone: Some("3900".into()), ..named("name 999") };
-    store.create(new).await.unwrap();
+    let new = CustomerDetails { phone: Some("3900".into()), ..details_of("name 999") };
+    store.create(new.into()).await.unwrap();
     let number = |number: u64| PhoneDigits::of(&format!("{}", 10_u64.pow(19) + number)).unwrap();
     let type_ = Filter::Attribute {
         attribute: Attribute::named("type").unwrap(),
@@ -287,7 +287,7 @@ cases! {
 }
 
 fn names(customers: &[Customer]) -> String {
-    let names: Vec<_> = customers.iter().map(|customer| customer.name.as_str()).collect();
+    let names: Vec<_> = customers.iter().map(|customer| customer.details.name.as_str()).collect();
     names.join(" ")
 }
 

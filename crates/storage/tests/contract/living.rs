@@ -66,7 +66,7 @@ async fn another_account_is_free_or_refused(database: TestDatabase) {
     }
     // Its own, in another spelling.
     let two = store.customers.update(two.id, renamed("Two"), write()).await.unwrap();
-    assert_eq!(two.customer_account.as_str(), "Two");
+    assert_eq!(two.account.as_str(), "Two");
     let two = store.customers.update(two.id, renamed("Three"), write()).await.unwrap();
     assert_eq!(store.customers.find_by_account(&key("TWO")).await.unwrap(), None);
     assert_eq!(store.customers.find_by_account(&key("three")).await.unwrap(), Some(two));
@@ -120,12 +120,12 @@ async fn an_upsert_creates_or_changes(database: TestDatabase) {
     let (created, is_new) =
         upsert(&[("name", text("A")), ("zone", Value::Integer(3))]).await.unwrap();
     assert!(is_new);
-    assert_eq!((created.customer_account.as_str(), created.zone), ("A/1", 3));
+    assert_eq!((created.account.as_str(), created.details.zone), ("A/1", 3));
     let lower = CustomerAccount::new("a/1").unwrap();
     let changed = changes(&[("zone", Value::Integer(4))]);
     let (updated, is_new) = store.customers.upsert(lower, changed, write()).await.unwrap();
     assert!(!is_new);
-    assert_eq!((updated.customer_account.as_str(), updated.zone), ("A/1", 4));
+    assert_eq!((updated.account.as_str(), updated.details.zone), ("A/1", 4));
     assert_eq!(updated.id, created.id);
 
     store.customers.delete(created.id, write()).await.unwrap();
@@ -333,7 +333,7 @@ pub fn changes(values: &[(&str, Value<'static>)]) -> CustomerChanges {
 #[track_caller]
 fn now(written: Result<Written, WriteError>) -> Customer {
     match written.unwrap() {
-        Written::Now(customer) => *customer,
+        Written::Now(customer) => customer,
         Written::Before(answer) => panic!("a replay: {answer:?}"),
     }
 }

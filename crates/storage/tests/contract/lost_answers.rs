@@ -29,9 +29,9 @@ async fn a_create_whose_answer_is_lost_is_done_once(database: TestDatabase) {
         proxy.lose("SELECT 1");
         let created = store.create(new.clone()).await.unwrap();
         proxy.assert_lost();
-        assert_eq!(created.name, new.name);
+        assert_eq!(created.details.name, new.details.name);
         assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
-        assert_eq!(database.count(&format!("customers WHERE name = '{}'", new.name)), 1);
+        assert_eq!(database.count(&format!("customers WHERE name = '{}'", new.details.name)), 1);
     }
     assert_eq!(database.count("customers"), 3);
 }
@@ -45,7 +45,7 @@ async fn a_create_that_did_not_leave_is_not_taken_for_a_stranger(database: TestD
     proxy.cut(Side::Store, "Zenobia", 0, move || connection.execute(STRANGER));
     let created = store.create(named("Zenobia")).await.unwrap();
     proxy.assert_lost();
-    assert_eq!(created.name, "Zenobia");
+    assert_eq!(created.details.name, "Zenobia");
     assert!(created.id.get() > first.id.get() + 1);
     assert_eq!(store.customers.find(created.id).await.unwrap(), Some(created));
     assert_eq!(database.values("SELECT name AS value FROM customers WHERE id = 2"), ["Stranger"]);
@@ -102,10 +102,10 @@ async fn an_update_whose_answer_is_lost_leaves_an_erased_customer_alone(database
     let renamed = changes(&[("name", Value::Text("Zenobia".into()))]);
     let answered = store.customers.update(id, renamed, write()).await.unwrap();
     proxy.assert_lost();
-    assert_eq!(answered.name, "Zenobia");
+    assert_eq!(answered.details.name, "Zenobia");
     let actions = "SELECT action AS value FROM customer_history ORDER BY id";
     assert_eq!(database.values(actions), ["created", "updated", "erased"]);
-    assert_eq!(store.customers.find(id).await.unwrap().unwrap().name, ERASED_NAME);
+    assert_eq!(store.customers.find(id).await.unwrap().unwrap().details.name, ERASED_NAME);
 }
 
 /// A create with a key whose customer is erased before the next attempt keeps no answer.
@@ -121,12 +121,12 @@ async fn a_create_whose_answer_is_lost_keeps_nothing_of_an_erased_customer(datab
     let idempotency = Idempotency {
         key: [1; 32],
         fingerprint: [2; 32],
-        answer: Arc::new(|customer| customer.name.clone().into_bytes()),
+        answer: Arc::new(|customer| customer.details.name.clone().into_bytes()),
     };
     let keyed = Change { idempotency: Some(idempotency), ..write() };
     let written = store.customers.create(named("Zenobia"), keyed).await.unwrap();
     proxy.assert_lost();
-    assert!(matches!(written, Written::Now(customer) if customer.name == "Zenobia"));
+    assert!(matches!(written, Written::Now(customer) if customer.details.name == "Zenobia"));
     assert_eq!(database.count("customers"), 2);
     assert_eq!(database.count("idempotency_keys"), 0);
 }

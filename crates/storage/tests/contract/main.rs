@@ -2,7 +2,8 @@
 
 use customers_domain::token::{NewToken, Scope, TokenDigest};
 use customers_domain::{
-    AccountKey, Customer, CustomerAccount, NewCustomer, RepositoryError, Write, WriteError, Written,
+    AccountKey, Customer, CustomerAccount, CustomerDetails, NewCustomer, RepositoryError, Write,
+    WriteError, Written,
 };
 use customers_storage::{OpenError, Options, Store};
 
@@ -85,21 +86,27 @@ trait Create {
 impl Create for Store {
     async fn create(&self, new: NewCustomer) -> Result<Customer, WriteError> {
         match self.customers.create(new, write()).await? {
-            Written::Now(customer) => Ok(*customer),
+            Written::Now(customer) => Ok(customer),
             Written::Before(_) => panic!("a replay of what has no key"),
         }
     }
 }
 
 fn named(name: &str) -> NewCustomer {
-    NewCustomer { name: name.to_owned(), ..NewCustomer::default() }
+    details_of(name).into()
+}
+
+fn details_of(name: &str) -> CustomerDetails {
+    CustomerDetails { name: name.to_owned(), ..CustomerDetails::default() }
 }
 
 fn with_account(account: &str) -> NewCustomer {
-    NewCustomer {
-        customer_account: Some(CustomerAccount::new(account).expect("an account")),
-        ..named(account)
-    }
+    under(account, details_of(account))
+}
+
+fn under(account: &str, details: CustomerDetails) -> NewCustomer {
+    let account = Some(CustomerAccount::new(account).expect("an account"));
+    NewCustomer { account, details: Box::new(details) }
 }
 
 fn key(account: &str) -> AccountKey {

@@ -85,7 +85,10 @@ async fn many_processes_may_bring_a_database_up_to_date_at_once(database: TestDa
         store.customers.ready().await.unwrap();
         assert!(!store.tokens.any().await.unwrap());
         let customer = store.customers.find_by_account(&key("Acme")).await.unwrap().unwrap();
-        assert_eq!((customer.id.get(), customer.vip, customer.is_reseller), (7, true, false));
+        assert_eq!(
+            (customer.id.get(), customer.details.vip, customer.details.is_reseller),
+            (7, true, false)
+        );
         let city = Filter::Attribute {
             attribute: Attribute::named("mainAddressCity").unwrap(),
             any_of: vec![Value::Text("orleans".into())],

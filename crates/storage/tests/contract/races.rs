@@ -78,9 +78,9 @@ async fn a_create_that_nobody_waits_for_is_done_once_or_not_at_all(database: Tes
         assert_eq!(rows, usize::from(found.is_some()));
         // What was not done is still free, and what was done is whole.
         match (found, store.create(with_account(&account)).await) {
-            (None, created) => assert_eq!(created.unwrap().name, account),
+            (None, created) => assert_eq!(created.unwrap().details.name, account),
             (Some(found), Err(WriteError::AccountTaken { id, .. })) => {
-                assert_eq!((found.id, found.name), (id, account));
+                assert_eq!((found.id, found.details.name), (id, account));
             }
             (Some(found), created) => panic!("{found:?}, then {created:?}"),
         }
@@ -135,10 +135,10 @@ async fn assert_no_collisions(stores: &[Store]) {
     let mut ids = HashSet::new();
     let mut accounts = HashSet::new();
     for (new, created) in news.clone().into_iter().zip(create_in_parallel(stores, news).await) {
-        match (new.customer_account, created) {
+        match (new.account, created) {
             (account, Ok(created)) => {
-                assert!(account.is_none_or(|account| account == created.customer_account));
-                let key = created.customer_account.key();
+                assert!(account.is_none_or(|account| account == created.account));
+                let key = created.account.key();
                 assert!(ids.insert(created.id), "the id {} was given twice", created.id);
                 assert!(accounts.insert(key.clone()), "the account {key} was given twice");
                 for store in stores {
@@ -150,8 +150,8 @@ async fn assert_no_collisions(stores: &[Store]) {
             }
             (Some(account), Err(WriteError::AccountTaken { id, deleted: false })) => {
                 let owner = stores[0].customers.find(id).await.unwrap().expect("the owner");
-                assert_eq!(owner.customer_account.key(), account.key());
-                assert_eq!(owner.name, "automatic");
+                assert_eq!(owner.account.key(), account.key());
+                assert_eq!(owner.details.name, "automatic");
             }
             (account, error) => panic!("{account:?}: {error:?}"),
         }

@@ -57,9 +57,9 @@ async fn a_read_beside_many_others_sees_what_was_answered(database: TestDatabase
         let name = format!("written {number}");
         let changes = changes(&[("name", Value::Text(name.clone().into()))]);
         store.customers.update(customer.id, changes, write()).await.unwrap();
-        assert_eq!(store.customers.find(customer.id).await.unwrap().unwrap().name, name);
+        assert_eq!(store.customers.find(customer.id).await.unwrap().unwrap().details.name, name);
         let found = store.customers.find_by_account(&key("read")).await.unwrap();
-        assert_eq!(found.unwrap().name, name);
+        assert_eq!(found.unwrap().details.name, name);
     }
     for reader in join_all(readers).await {
         reader.unwrap();

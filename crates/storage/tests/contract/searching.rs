@@ -2,12 +2,12 @@
 
 use customers_domain::search::SearchTerm;
 use customers_domain::selection::Page;
-use customers_domain::{NewCustomer, Value};
+use customers_domain::{CustomerDetails, Value};
 use customers_storage::Store;
 
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{Create as _, named, open, try_open, with_account, write};
+use crate::{Create as _, details_of, named, open, try_open, under, with_account, write};
 
 async fn case_accents_and_ligatures_do_not_matter(database: TestDatabase) {
     let store = open(&database);
@@ -35,7 +35,7 @@ async fn case_accents_and_ligatures_do_not_matter(database: TestDatabase) {
 
 async fn the_best_hits_come_first(database: TestDatabase) {
     let store = open(&database);
-    let of = |account: &str, name: &str| NewCustomer { name: name.into(), ..with_account(account) };
+    let of = |account: &str, name: &str| under(account, details_of(name));
     for new in [
         of("X1", "Les Amis d'Alpha"),
         of("X2", "Alpha Centauri"),
@@ -66,7 +66,7 @@ async fn the_best_hits_come_first(database: TestDatabase) {
 
 async fn every_searched_attribute_is_looked_into(database: TestDatabase) {
     let store = open(&database);
-    let new = NewCustomer {
+    let details = CustomerDetails {
         brand: Some("Brandeau".into()),
         accounts_reference: Some("411REF".into()),
         registration_number: Some("83210417500012".into()),
@@ -76,9 +76,9 @@ async fn every_searched_attribute_is_looked_into(database: TestDatabase) {
         mobile_phone: Some("+33 7 11 22 33 44".into()),
         fax: Some("3900".into()),
         comment: Some("unsearched".into()),
-        ..with_account("ACC-77")
+        ..details_of("ACC-77")
     };
-    store.create(new).await.unwrap();
+    store.create(under("ACC-77", details)).await.unwrap();
     for term in [
         "acc-77",
         "rande",
