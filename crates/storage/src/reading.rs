@@ -6,7 +6,7 @@ use customers_domain::{Customer, CustomerId};
 use diesel::prelude::*;
 
 use crate::listing::{self, Dialect, Route};
-use crate::row::CustomerRow;
+use crate::row::{CustomerRow, unreadable};
 use crate::searching::{self, Hits};
 use crate::sql::Sql;
 
@@ -25,8 +25,18 @@ pub(crate) trait Ask {
     /// The texts that a query finds.
     fn texts(&mut self, query: Sql) -> QueryResult<Vec<String>>;
 
-    /// The customers whose rows are described from `FROM` on, so many at most.
-    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>>;
+    /// The customers whose rows are described from `FROM` on, this many at most. Rows that cannot be read
+    /// are left out.
+    fn readable(&mut self, from: Sql, at_most: usize) -> QueryResult<Readable>;
+
+    /// The same, but fails where a row cannot be read.
+    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
+        let found = self.readable(from, at_most)?;
+        match found.left_out {
+            0 => Ok(found.customers),
+            _ => Err(unreadable()),
+        }
+    }
 
     /// The rows of customers that are described from `FROM` on.
     fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>>;
@@ -41,16 +51,42 @@ pub(crate) trait Ask {
     }
 }
 
-/// The customers of these rows, so many at most.
+/// The customers of some rows.
+pub(crate) struct Readable {
+    pub customers: Vec<Customer>,
+    /// How many of the rows cannot be read.
+    pub left_out: usize,
+}
+
+impl Readable {
+    /// None yet, of this many at most.
+    pub fn with_capacity(at_most: usize) -> Self {
+        Self { customers: Vec::with_capacity(at_most), left_out: 0 }
+    }
+
+    /// Adds the customer of a row. One that cannot be read is named in the log, and fails no list.
+    pub fn add(&mut self, row: CustomerRow) {
+        let id = row.id;
+        match row.try_into() {
+            Ok(customer) => self.customers.push(customer),
+            Err(_) => {
+                log::error!("customer {id} cannot be read: see customers check");
+                self.left_out += 1;
+            }
+        }
+    }
+}
+
+/// The customers of these rows, this many at most.
 pub(crate) fn collect(
     rows: impl Iterator<Item = QueryResult<CustomerRow>>,
     at_most: usize,
-) -> QueryResult<Vec<Customer>> {
-    let mut customers = Vec::with_capacity(at_most);
+) -> QueryResult<Readable> {
+    let mut found = Readable::with_capacity(at_most);
     for row in rows {
-        customers.push(row?.try_into()?);
+        found.add(row?);
     }
-    Ok(customers)
+    Ok(found)
 }
 
 /// The customers on a page, and how many there are.
@@ -68,7 +104,7 @@ pub(crate) fn list(
     let customers = match page.skip < total {
         true => {
             let from = listing::page(dialect, &selection, order, list, page);
-            conn.customers(from, page.take as usize)?
+            conn.readable(from, page.take as usize)?.customers
         }
         false => Vec::new(),
     };
@@ -84,8 +120,33 @@ pub(crate) fn walk(
 ) -> QueryResult<Vec<Customer>> {
     let selection = resolved(conn, selection)?;
     let Routes { list, .. } = routes(conn, &selection, order, stretch.take.into())?;
-    let from = listing::stretch(conn.dialect(), &selection, order, list, stretch);
-    conn.customers(from, stretch.take as usize)
+    read_stretch(conn, &selection, order, list, stretch)
+}
+
+/// The customers of a stretch. It ends before `take` only at the end of the list: where rows cannot be
+/// read, those behind them take their places.
+fn read_stretch(
+    conn: &mut impl Ask,
+    selection: &Selection,
+    order: &Order,
+    route: Route,
+    stretch: &Stretch,
+) -> QueryResult<Vec<Customer>> {
+    let take = stretch.take as usize;
+    let mut wider = stretch.clone();
+    loop {
+        let from = listing::stretch(conn.dialect(), selection, order, route, &wider);
+        let Readable { mut customers, left_out } = conn.readable(from, wider.take as usize)?;
+        if customers.len() >= take || customers.len() + left_out < wider.take as usize {
+            let surplus = customers.len().saturating_sub(take);
+            match stretch.backwards {
+                true => drop(customers.drain(..surplus)),
+                false => customers.truncate(take),
+            }
+            return Ok(customers);
+        }
+        wider.take = wider.take.saturating_mul(2);
+    }
 }
 
 /// A walk along a whole list, from its beginning, in one transaction: how it is read is found out once.
@@ -118,8 +179,7 @@ impl Walk {
             return Ok(Vec::new());
         }
         let Self { selection, order, route, stretch, .. } = self;
-        let from = listing::stretch(conn.dialect(), selection, order, *route, stretch);
-        let customers = conn.customers(from, stretch.take as usize)?;
+        let customers = read_stretch(conn, selection, order, *route, stretch)?;
         self.is_over = customers.len() < stretch.take as usize;
         stretch.from = customers.last().map(|last| order.place_of(last));
         Ok(customers)
@@ -134,7 +194,7 @@ pub(crate) fn search(conn: &mut impl Ask, term: &SearchTerm, page: Page) -> Quer
     let ids = &ids[skip..];
     let mut customers = match ids.is_empty() {
         true => Vec::new(),
-        false => conn.customers(listing::customers_with(ids), ids.len())?,
+        false => conn.readable(listing::customers_with(ids), ids.len())?.customers,
     };
     customers.sort_by_cached_key(|it| ids.iter().position(|id| *id == it.id.get()));
     Ok(Listing { customers, total: total as u64 })

@@ -64,7 +64,7 @@ impl<'a> NewTokenRow<'a> {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tokens)]
 pub(crate) struct TokenRow {
-    name: Option<String>,
+    pub name: Option<String>,
     scope: String,
     created_at: i64,
     expires_at: Option<i64>,
@@ -108,6 +108,24 @@ pub(crate) fn at_most_one<R, T: TryFrom<R, Error = Error>>(
 /// The id in a row.
 pub(crate) fn customer_id(id: i64) -> Result<CustomerId, Error> {
     CustomerId::try_from(id).map_err(corrupt)
+}
+
+/// The error of a row that cannot be read, which the log has named.
+pub(crate) fn unreadable() -> Error {
+    corrupt("a row cannot be read")
+}
+
+/// Those of these values that could be read from their rows. The others are named in the log, and fail no
+/// list.
+pub(crate) fn those_readable<T>(
+    kind: &str,
+    named: impl Iterator<Item = (String, Result<T, Error>)>,
+) -> Vec<T> {
+    let read = |(name, read): (String, Result<T, Error>)| {
+        let told = |error: &Error| log::error!("the {kind} {name:?} cannot be read: {error}");
+        read.inspect_err(told).ok()
+    };
+    named.filter_map(read).collect()
 }
 
 /// The moment in a column of something; the nearest one that can be read, and an error in the log, where

@@ -78,6 +78,7 @@ mod sockets;
 mod times;
 mod tls;
 mod tokens;
+mod unreadable;
 mod updating;
 mod upgrade;
 mod users;

@@ -1,6 +1,5 @@
 //! Lists and searches in PostgreSQL.
 
-use customers_domain::Customer;
 use customers_domain::selection::{Listing, Order, Page, Selection};
 use diesel::connection::DefaultLoadingMode;
 use diesel::pg::Pg;
@@ -10,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use crate::drift::Compare;
 use crate::listing::{self, Dialect, Route};
 use crate::queries;
-use crate::reading::{self, Ask, collect};
+use crate::reading::{self, Ask, Readable, collect};
 use crate::row::{CustomerRow, KeysRow};
 use crate::sql::Sql;
 
@@ -34,13 +33,15 @@ impl Asked<'_> {
         let from = listing::counted_page(selection, order, route, page, total);
         let query = CustomerRow::select_counted::<Pg>(from.unique());
         let rows = query.load_iter::<(CustomerRow, i64), DefaultLoadingMode>(self.conn)?;
-        let mut listing = Listing { customers: Vec::with_capacity(page.take as usize), total: 0 };
+        let mut found = Readable::with_capacity(page.take as usize);
+        let mut counted = None;
         for row in rows {
             let (row, total) = row?;
-            listing.customers.push(row.try_into()?);
-            listing.total = u64::try_from(total).unwrap_or(0);
+            found.add(row);
+            counted = Some(u64::try_from(total).unwrap_or(0));
         }
-        let is_behind = listing.customers.is_empty() && page.skip > 0;
+        let is_behind = counted.is_none() && page.skip > 0;
+        let listing = Listing { customers: found.customers, total: counted.unwrap_or(0) };
         Ok((!is_behind).then_some(listing))
     }
 }
@@ -62,7 +63,7 @@ impl Ask for Asked<'_> {
         query.unique().typed::<Text>().load(self.conn)
     }
 
-    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
+    fn readable(&mut self, from: Sql, at_most: usize) -> QueryResult<Readable> {
         // A plan that was made for any value is a bad one for most.
         let query = CustomerRow::select::<Pg>(from.unique());
         collect(query.load_iter::<_, DefaultLoadingMode>(self.conn)?, at_most)

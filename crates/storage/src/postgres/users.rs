@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::PostgresStore;
 use crate::error::Abort;
 use crate::queries;
-use crate::row::{NewTokenRow, NewUserRow, UserRow, at_most_one};
+use crate::row::{NewTokenRow, NewUserRow, UserRow, at_most_one, those_readable};
 use crate::schema::{tokens, users};
 
 #[async_trait]
@@ -41,7 +41,13 @@ impl UserRepository for PostgresStore {
         self.connections
             .query(|conn| {
                 let rows = users::table.order(users::email_key).select(UserRow::as_select());
-                rows.load(conn)?.into_iter().map(|row| Ok(<(User, _)>::try_from(row)?.0)).collect()
+                let rows = rows.load(conn)?.into_iter();
+                Ok(those_readable(
+                    "user",
+                    rows.map(|row| {
+                        (row.id.to_string(), <(User, _)>::try_from(row).map(|(user, _)| user))
+                    }),
+                ))
             })
             .await
     }

@@ -50,10 +50,10 @@ impl NewHistoryRow {
     }
 }
 
-/// The changes in a row, of which only the names are left.
+/// The changes in a row, of which only the names are left; none where they cannot be read.
 pub(crate) fn without_values(changes: &str) -> Result<String, Error> {
     let mut changes: Map<String, serde_json::Value> =
-        serde_json::from_str(changes).map_err(corrupt)?;
+        serde_json::from_str(changes).unwrap_or_default();
     changes.values_mut().for_each(|change| *change = json!({ "from": null, "to": null }));
     Ok(serde_json::Value::Object(changes).to_string())
 }
@@ -115,8 +115,12 @@ impl TryFrom<HistoryRow> for HistoryEntry {
 
     fn try_from(row: HistoryRow) -> Result<Self, Self::Error> {
         let HistoryRow { id, at, actor, action, request_id, changes } = row;
+        // The entry is told without its changes where these cannot be read: a history has no gaps.
         let changes: IndexMap<String, Sides<'_>> =
-            serde_json::from_str(&changes).map_err(corrupt)?;
+            serde_json::from_str(&changes).unwrap_or_else(|_| {
+                log::error!("the changes of entry {id} of the history cannot be read");
+                IndexMap::new()
+            });
         let change = |(name, Sides { from, to }): (String, Sides<'_>)| Change {
             name,
             from: from.into_owned(),

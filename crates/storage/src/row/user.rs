@@ -39,7 +39,7 @@ impl<'a> NewUserRow<'a> {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub(crate) struct UserRow {
-    id: i64,
+    pub id: i64,
     email: String,
     name: String,
     scope: String,

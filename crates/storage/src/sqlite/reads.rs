@@ -1,6 +1,5 @@
 //! What lists and searches cost in SQLite: what is bounded runs inline, everything else in a lane.
 
-use customers_domain::Customer;
 use customers_domain::selection::{Filter, Order, Selection, Trashed};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -10,7 +9,7 @@ use super::lanes::Cost;
 use crate::drift::Compare;
 use crate::listing::{self, Dialect};
 use crate::queries;
-use crate::reading::{Ask, collect};
+use crate::reading::{Ask, Readable, collect};
 use crate::row::{CustomerRow, KeysRow};
 use crate::sql::Sql;
 
@@ -61,7 +60,7 @@ impl Ask for SqliteConnection {
         query.typed::<Text>().load(self)
     }
 
-    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
+    fn readable(&mut self, from: Sql, at_most: usize) -> QueryResult<Readable> {
         collect(CustomerRow::select::<Sqlite>(from).load_iter(self)?, at_most)
     }
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use customers_domain::CustomerId;
 use customers_domain::history::HistoryEntry;
-use customers_domain::{Customer, CustomerId};
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 use rusqlite::{Connection, OpenFlags, Row, Statement};
 
 use super::{READ_LOCK_TIMEOUT, SCANNING_CACHE_KIB};
 use crate::listing::Dialect;
-use crate::reading::Ask;
+use crate::reading::{Ask, Readable};
 use crate::row::{CustomerRow, HistoryRow};
 use crate::sql::Sql;
 
@@ -165,13 +165,13 @@ impl Ask for Scanner {
         self.column(&query)
     }
 
-    fn customers(&mut self, from: Sql, at_most: usize) -> QueryResult<Vec<Customer>> {
-        let mut customers = Vec::with_capacity(at_most);
+    fn readable(&mut self, from: Sql, at_most: usize) -> QueryResult<Readable> {
+        let mut found = Readable::with_capacity(at_most);
         self.each(&CustomerRow::select_text(from), |row| {
-            customers.push(CustomerRow::from_columns(row).map_err(failure)?.try_into()?);
+            found.add(CustomerRow::from_columns(row).map_err(failure)?);
             Ok(())
         })?;
-        Ok(customers)
+        Ok(found)
     }
 
     fn rows(&mut self, from: Sql) -> QueryResult<Vec<CustomerRow>> {

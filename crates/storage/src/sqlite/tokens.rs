@@ -10,7 +10,7 @@ use super::SqliteStore;
 use crate::error::Abort;
 use crate::listing::Dialect;
 use crate::queries;
-use crate::row::{NamedTokenRow, NewTokenRow, TokenRow, at_most_one};
+use crate::row::{NamedTokenRow, NewTokenRow, TokenRow, at_most_one, those_readable};
 use crate::schema::{tokens, users};
 
 #[async_trait]
@@ -34,7 +34,10 @@ impl TokenRepository for SqliteStore {
     async fn list(&self) -> Result<Vec<Token>, RepositoryError> {
         self.readers.read(|conn| {
             let rows = queries::tokens::listed().select(TokenRow::as_select()).load(conn)?;
-            rows.into_iter().map(|row| Token::try_from(NamedTokenRow(row, None))).collect()
+            let read = rows.into_iter().map(|row| {
+                (row.name.clone().unwrap_or_default(), Token::try_from(NamedTokenRow(row, None)))
+            });
+            Ok(those_readable("token", read))
         })
     }
 

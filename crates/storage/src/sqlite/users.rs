@@ -10,7 +10,7 @@ use diesel::sqlite::SqliteConnection;
 use super::SqliteStore;
 use crate::error::Abort;
 use crate::queries;
-use crate::row::{NewTokenRow, NewUserRow, UserRow, at_most_one};
+use crate::row::{NewTokenRow, NewUserRow, UserRow, at_most_one, those_readable};
 use crate::schema::{tokens, users};
 
 #[async_trait]
@@ -30,7 +30,13 @@ impl UserRepository for SqliteStore {
     async fn list(&self) -> Result<Vec<User>, RepositoryError> {
         self.readers.read(|conn| {
             let rows = users::table.order(users::email_key).select(UserRow::as_select());
-            rows.load(conn)?.into_iter().map(|row| Ok(<(User, _)>::try_from(row)?.0)).collect()
+            let rows = rows.load(conn)?.into_iter();
+            Ok(those_readable(
+                "user",
+                rows.map(|row| {
+                    (row.id.to_string(), <(User, _)>::try_from(row).map(|(user, _)| user))
+                }),
+            ))
         })
     }
 
