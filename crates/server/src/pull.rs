@@ -62,6 +62,12 @@ const MOST_WALKS: u32 = 5;
 /// The most customers of a page. 500 are asked for.
 const MOST_CUSTOMERS: usize = 10_000;
 
+/// The longest cursor, in bytes. It becomes a part of a URL, and of what `--resume` keeps.
+const LONGEST_CURSOR: usize = 8_000;
+
+/// The most pages in a row without customers, in a list that goes on behind them.
+const MOST_EMPTY_PAGES: u32 = 100;
+
 /// A page of a list, by cursor or by number.
 #[derive(Deserialize)]
 struct Page<'a> {
@@ -136,6 +142,8 @@ struct Seen {
     ids: RoaringTreemap,
     /// Hashes of pages without ids.
     pages: HashSet<u64>,
+    /// The pages without customers since the last one with some.
+    empty_pages: u32,
 }
 
 impl Seen {
@@ -151,8 +159,13 @@ impl Seen {
             return Err(format!("{place} comes a second time"));
         }
         if page.data.is_empty() {
-            return Ok(());
+            self.empty_pages += 1;
+            return match self.empty_pages <= MOST_EMPTY_PAGES {
+                true => Ok(()),
+                false => Err(format!("the {MOST_EMPTY_PAGES} pages before {place} are empty")),
+            };
         }
+        self.empty_pages = 0;
         let is_new = if ids.len() == page.data.len() {
             // A customer may have moved here from another page, but not all of them.
             ids.iter().filter(|id| self.ids.insert(**id)).count() > 0
@@ -250,6 +263,13 @@ impl Walk {
             let ids: Vec<Option<u64>> = members.iter().map(id).collect();
             let known: Vec<_> = ids.iter().copied().flatten().collect();
             seen.add(&place, &known, &page).map_err(never_ends)?;
+            if let Some(Place::Cursor(cursor)) = &at
+                && cursor.len() > LONGEST_CURSOR
+            {
+                return Err(ReadError::Unreadable(format!(
+                    "behind {place} it goes on at a cursor of more than {LONGEST_CURSOR} bytes"
+                )));
+            }
             if let Some(Place::Cursor(cursor)) = &at
                 && seen.cursors.contains(cursor)
             {

@@ -1,7 +1,7 @@
 //! How far a walk through a list is, and the file that keeps it.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,16 @@ pub struct Keeper {
     pub of: String,
 }
 
+/// The longest file that is read: longer than any that is kept.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// Reads the beginning of a file, which may be any that `--resume` names by mistake.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    fs::File::open(file)?.take(LONGEST_FILE).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     of: String,
@@ -75,7 +85,7 @@ impl Keeper {
     /// Where it is a place in another list, or cannot be read.
     pub fn place(&self) -> Result<(Place, Option<Size>), Failure> {
         let file = self.file.display();
-        let text = match fs::read(&self.file) {
+        let text = match read(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Place::Start, None)),
             Err(error) => return Err(Failure::other(format!("cannot read {file}: {error}"))),
