@@ -9,6 +9,7 @@ use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use tokio::sync::oneshot;
 
 use crate::Failure;
+use crate::output::{print, tell};
 use crate::signals::StopSignals;
 
 /// Where nobody watches a bar, how far it is gets told so often.
@@ -43,7 +44,7 @@ pub async fn run(database: &DatabaseUrl, path: &Path) -> Result<(), Failure> {
         bar.finish_and_clear();
     }
     copied?;
-    println!("The database is copied to {}.", path.display());
+    print(&format!("The database is copied to {}.", path.display()))?;
     Ok(())
 }
 
@@ -65,7 +66,7 @@ fn lines() -> impl FnMut(Progress) {
     move |Progress { written, total }| {
         let now = Instant::now();
         match next {
-            None => eprintln!("copying {}", HumanBytes(total)),
+            None => tell(&format!("copying {}", HumanBytes(total))),
             Some(next) if now < next => return,
             Some(_) => {
                 let rate = written as f64 / (now - started).as_secs_f64();
@@ -73,7 +74,7 @@ fn lines() -> impl FnMut(Progress) {
                 let left =
                     left.map_or("an unknown time".into(), |left| HumanDuration(left).to_string());
                 let (written, rate) = (HumanBytes(written), HumanBytes(rate as u64));
-                eprintln!("copied {written} of {}, {rate}/s, {left} left", HumanBytes(total));
+                tell(&format!("copied {written} of {}, {rate}/s, {left} left", HumanBytes(total)));
             }
         }
         next = Some(now + LINE_EVERY);

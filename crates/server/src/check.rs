@@ -7,6 +7,7 @@ use customers_storage::{Finding, Verdict};
 
 use crate::Failure;
 use crate::config::{Database, Serve};
+use crate::output::print;
 use crate::tls::Pair;
 
 /// Looks at the settings, the database and its disk, and prints a line for each thing.
@@ -15,14 +16,14 @@ pub fn run(database: &Database, settings: &Serve) -> Result<(), Failure> {
     let options = database.options()?;
     let mut findings = check_settings(settings);
     findings.extend(customers_storage::check(&url, options.replica.as_ref()));
-    println!("{url}");
+    print(&format!("{url}"))?;
     for Finding { subject, verdict, text } in &findings {
         let verdict = match verdict {
             Verdict::Good => "ok",
             Verdict::Doubtful => "warning",
             Verdict::Bad => "problem",
         };
-        println!("{verdict:7}  {subject}: {text}");
+        print(&format!("{verdict:7}  {subject}: {text}"))?;
     }
     match findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count() {
         0 => Ok(()),

@@ -7,7 +7,7 @@ use customers_storage::Store;
 use uuid::Uuid;
 
 use crate::Failure;
-use crate::token::show;
+use crate::output::show;
 
 /// Of a long value, so many characters are shown.
 const SHOWN: usize = 60;

@@ -22,8 +22,8 @@ use tokio::sync::oneshot;
 use crate::cli::{Deleted, ExportFormat as Format, ExportTo};
 use crate::config::Database;
 use crate::erase::unknown;
+use crate::output::{show, tell};
 use crate::signals::StopSignals;
-use crate::token::show;
 use crate::{Failure, logging, same_file};
 use progress::Progress;
 use sheet::{Sheet, SheetError};
@@ -186,7 +186,7 @@ fn export(
     match path {
         Some(_) => show(&format!("Exported {customers} to {shown}.")).map_err(Failure::other),
         None => {
-            eprintln!("exported {customers}");
+            tell(&format!("exported {customers}"));
             Ok(())
         }
     }

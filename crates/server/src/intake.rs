@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::Intake;
 use crate::config::Database;
+use crate::output::tell;
 use crate::printable::printable;
 use crate::signals::StopSignals;
 use crate::{Failure, STOPPED, logging, same_file};
@@ -112,7 +113,10 @@ pub async fn run(
         taken = &mut taken => taken.map_err(Failure::other)?,
         () = stop_signals.next() => {
             stop.store(true, Ordering::Relaxed);
-            eprintln!("stopping when the customers being written are in; a second signal ends it at once");
+            // Where stderr is not read, this waits, as the work may do already; the second signal must not.
+            std::thread::spawn(|| {
+                tell("stopping when the customers being written are in; a second signal ends it at once");
+            });
             tokio::select! {
                 taken = taken => taken.map_err(Failure::other)?,
                 // What is not finished is undone or mended by whoever opens the database next.

@@ -78,7 +78,8 @@ pub fn print_last(text: &str) {
     if QUEUE.has_writer() {
         QUEUE.push(text.as_bytes(), true);
     } else {
-        eprint!("{text}");
+        // The exit code tells it where stderr cannot.
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 

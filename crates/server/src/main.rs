@@ -14,6 +14,7 @@ mod import;
 mod intake;
 mod logging;
 mod metrics;
+mod output;
 mod printable;
 mod pull;
 mod rebuild;
@@ -139,7 +140,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(settings) => check::run(&cli.database, &settings),
         Command::Migrate => {
             open(&cli.database)?;
-            println!("The database is at the schema of this version.");
+            output::print("The database is at the schema of this version.")?;
             Ok(())
         }
         Command::Rebuild => {

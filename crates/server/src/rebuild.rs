@@ -9,8 +9,8 @@ use customers_storage::{DatabaseUrl, Rebuild, RebuildError, Rebuilt};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::Failure;
+use crate::output::{show, tell};
 use crate::signals::StopSignals;
-use crate::token::show;
 
 /// How often a line says how far it is, where no bar is shown.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ fn work(mut rebuild: Rebuild, is_stopped: &AtomicBool) -> Result<Rebuilt, Rebuil
             bar.set_position(customers);
         } else if Instant::now() >= next {
             next = Instant::now() + LINE_EVERY;
-            eprintln!("compared {} of {} customers", HumanCount(customers), HumanCount(total));
+            tell(&format!("compared {} of {} customers", HumanCount(customers), HumanCount(total)));
         }
     }
     if let Some(bar) = bar {

@@ -6,6 +6,7 @@ use customers_storage::{DatabaseUrl, Restore};
 use tokio::sync::oneshot;
 
 use crate::Failure;
+use crate::output::print;
 use crate::signals::StopSignals;
 
 /// Restores the copy. Stopped by SIGINT or SIGTERM before the database is touched, it leaves everything as
@@ -30,9 +31,9 @@ pub async fn run(database: &DatabaseUrl, copy: &Path) -> Result<(), Failure> {
     };
     // From here on it takes moments, and is not stopped.
     let customers = prepared.replace().map_err(Failure::other)?;
-    println!(
+    print(&format!(
         "Restored {}: the database has {customers} customers now, deleted ones included.",
         copy.display()
-    );
+    ))?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::http::{self, Limits};
 use crate::metrics::{self, Metrics};
 use crate::signals::{ReloadSignal, StopSignals};
 use crate::tls::Pair;
-use crate::{Failure, connections, logging, open, sweeping, token, upkeep};
+use crate::{Failure, connections, logging, open, output, sweeping, upkeep};
 
 /// Requests under way have so long, in seconds, to be answered after SIGTERM.
 const SHUTDOWN_TIMEOUT: u64 = 30;
@@ -154,7 +154,7 @@ async fn greet(
          All calls can be tried at {scheme}://{address}/docs\n",
         token = minted.text
     );
-    if let Err(error) = token::show(&greeting) {
+    if let Err(error) = output::show(&greeting) {
         // Nobody knows it, so nobody shall be able to use it.
         tokens.revoke(&name).await.map_err(Failure::other)?;
         return Err(Failure::other(format!("cannot print the first token: {error}")));

@@ -1,7 +1,5 @@
 //! `customers token`: makes, lists and revokes tokens.
 
-use std::io::Write;
-
 use customers_api::MintedToken;
 use customers_domain::Timestamp;
 use customers_domain::token::NewToken;
@@ -9,13 +7,7 @@ use customers_storage::Store;
 
 use crate::Failure;
 use crate::cli::TokenCommand;
-
-/// Prints to stdout, and tells where that did not get through.
-pub fn show(text: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
-}
+use crate::output::{print, show, tell};
 
 /// Does what was asked for.
 pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
@@ -31,12 +23,12 @@ pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
                 expires_at,
             };
             tokens.add(new).await.map_err(Failure::other)?;
-            eprintln!(
+            tell(&format!(
                 "Made the token \"{}\" of scope {}, which {}. It cannot be shown again:",
                 token.name,
                 token.scope,
                 expires_at.map_or("does not expire".into(), |at| format!("expires at {at}")),
-            );
+            ));
             if let Err(error) = show(&minted.text) {
                 // Nobody knows it, so nobody shall be able to use it.
                 tokens.revoke(&token.name).await.map_err(Failure::other)?;
@@ -47,11 +39,14 @@ pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
             let tokens = tokens.list().await.map_err(Failure::other)?;
             let width = tokens.iter().map(|token| token.name.as_str().chars().count()).max();
             let width = width.unwrap_or(0).max("NAME".len());
-            println!("{:width$}  SCOPE  {:27}  {:27}  LAST USED", "NAME", "CREATED", "EXPIRES");
+            print(&format!(
+                "{:width$}  SCOPE  {:27}  {:27}  LAST USED",
+                "NAME", "CREATED", "EXPIRES"
+            ))?;
             let now = Timestamp::now();
             for token in &tokens {
                 let time = |at: Option<Timestamp>| at.map_or("never".into(), |at| at.to_string());
-                println!(
+                print(&format!(
                     "{:width$}  {:5}  {:27}  {:27}  {}{}",
                     token.name,
                     token.scope,
@@ -59,7 +54,7 @@ pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
                     time(token.expires_at),
                     time(token.last_used_at),
                     if token.is_expired(now) { "  (expired)" } else { "" },
-                );
+                ))?;
             }
         }
         TokenCommand::Revoke { name } => {
@@ -68,7 +63,9 @@ pub async fn run(store: Store, command: TokenCommand) -> Result<(), Failure> {
                     "there is no token \"{name}\"; see customers token list"
                 )));
             }
-            println!("Revoked the token \"{name}\". Running servers refuse it within 5 seconds.");
+            print(&format!(
+                "Revoked the token \"{name}\". Running servers refuse it within 5 seconds."
+            ))?;
         }
     }
     Ok(())

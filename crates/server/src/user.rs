@@ -8,6 +8,7 @@ use customers_storage::Store;
 
 use crate::Failure;
 use crate::cli::UserCommand;
+use crate::output::print;
 
 /// The most bytes of a password that are read: more than it can have.
 const MOST_BYTES: u64 = 8 * 1024;
@@ -24,39 +25,39 @@ pub async fn run(store: Store, command: UserCommand) -> Result<(), Failure> {
                 password: hash_from_stdin()?,
             };
             users.add(new).await.map_err(Failure::other)?;
-            println!("Made the user {} of scope {}.", user.email, user.scope);
+            print(&format!("Made the user {} of scope {}.", user.email, user.scope))?;
         }
         UserCommand::Password { email, password: _ } => {
             let password = hash_from_stdin()?;
             let is_set = users.set_password(&email.key(), password).await;
             found(is_set.map_err(Failure::other)?, &email)?;
-            println!("{email} has another password. Running servers {REFUSE}.");
+            print(&format!("{email} has another password. Running servers {REFUSE}."))?;
         }
         UserCommand::List => {
             let users = users.list().await.map_err(Failure::other)?;
             let email = width("EMAIL", users.iter().map(|user| user.email.as_str()));
             let name = width("NAME", users.iter().map(|user| user.name.as_str()));
-            println!("{:email$}  {:name$}  SCOPE  CREATED", "EMAIL", "NAME");
+            print(&format!("{:email$}  {:name$}  SCOPE  CREATED", "EMAIL", "NAME"))?;
             for user in &users {
-                println!(
+                print(&format!(
                     "{:email$}  {:name$}  {:5}  {}{}",
                     user.email,
                     user.name,
                     user.scope,
                     user.created_at,
                     if user.disabled_at.is_some() { "  (disabled)" } else { "" },
-                );
+                ))?;
             }
         }
         UserCommand::Disable { email } => {
             let is_disabled = users.disable(&email.key()).await;
             found(is_disabled.map_err(Failure::other)?, &email)?;
-            println!("Disabled {email}. Running servers {REFUSE}.");
+            print(&format!("Disabled {email}. Running servers {REFUSE}."))?;
         }
         UserCommand::Enable { email } => {
             let is_enabled = users.enable(&email.key()).await;
             found(is_enabled.map_err(Failure::other)?, &email)?;
-            println!("{email} may log in again.");
+            print(&format!("{email} may log in again."))?;
         }
     }
     Ok(())

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
+use crate::output::tell;
+
 /// Where nobody watches a bar, how far it is gets told so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -47,7 +49,7 @@ impl Progress {
             let left = Duration::try_from_secs_f64(left).ok();
             let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
             let [done, total] = [self.done, self.total].map(HumanCount);
-            eprintln!("exported {done} of {total}, {}/s{left}", HumanCount(rate as u64));
+            tell(&format!("exported {done} of {total}, {}/s{left}", HumanCount(rate as u64)));
         }
     }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
+use crate::output::tell;
+
 /// Where nobody watches a bar, how far it is gets told so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -81,7 +83,7 @@ impl Progress {
                 Duration::try_from_secs_f64(left / position.max(1) as f64 * seconds).ok()
             });
             let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
-            eprintln!("read {text}{left}");
+            tell(&format!("read {text}{left}"));
         }
     }
 

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::columns::Fault;
 use crate::formula::guarded;
+use crate::output::{show, tell};
 use crate::printable::printable;
-use crate::token::show;
 
 /// Where faults are told: each on a line of stderr, or in a file.
 pub struct Report {
@@ -89,8 +89,8 @@ impl Report {
     pub fn say(&self, text: &str) {
         let text = printable(text);
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| tell(&text)),
+            None => tell(&text),
         }
     }
 
@@ -102,7 +102,7 @@ impl Report {
             None => Ok(()),
         };
         match self.is_stdout {
-            true => eprintln!("{summary}"),
+            true => tell(summary),
             false => show(summary)?,
         }
         written

@@ -19,6 +19,7 @@ cases! {
         what_is_no_database_url_is_refused_without_repeating_it,
         a_file_that_is_no_database_is_told,
         the_default_database_is_made_in_a_folder_of_its_own,
+        a_command_outlives_those_who_would_read_it,
     ]
     postgres: [
         a_wrong_password_is_told_and_not_repeated,
@@ -226,4 +227,40 @@ async fn many_servers_may_start_at_once(home: Home) {
         tokens += program.stdout().iter().filter(|line| line.trim().starts_with("cus_")).count();
     }
     assert_eq!((tokens, home.database.count("tokens")), (1, 1));
+}
+
+/// Where stdout or stderr cannot be written, a command says so or does its work, and does not panic.
+async fn a_command_outlives_those_who_would_read_it(home: Home) {
+    std::fs::write(home.folder().join("one.csv"), "name\nOne\n").expect("a file");
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let closed = || std::io::pipe().expect("a pipe").1;
+    home.run_well(&["import", "one.csv"]);
+    let commands: [&[&str]; 6] = [
+        &["check", "--bind", "127.0.0.1:0"],
+        &["migrate"],
+        &["token", "list"],
+        &["user", "list"],
+        &["rebuild"],
+        &["import", "one.csv", "--report", "report.json"],
+    ];
+    for command in commands {
+        let code = |of: &mut std::process::Command| of.status().expect("a program").code();
+        let quiet = || {
+            let mut quiet = home.command();
+            quiet
+                .args(command)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            quiet
+        };
+        assert_eq!(code(quiet().stdout(full())), Some(1), "{command:?}");
+        assert_eq!(code(quiet().stderr(full())), Some(0), "{command:?}");
+        assert_eq!(code(quiet().stderr(closed())), Some(0), "{command:?}");
+    }
+    let list = home.command().args(["token", "list"]).stdout(closed()).status();
+    assert_eq!(list.expect("a program").code(), Some(0));
+    // What it says beside the token is no reason to have made one that nobody knows.
+    let made = home.command().args(["token", "create", "--name", "t"]).stderr(full()).output();
+    let made = made.expect("a program");
+    assert!(made.status.success() && made.stdout.starts_with(b"cus_"), "{made:?}");
 }

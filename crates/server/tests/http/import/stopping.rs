@@ -16,6 +16,7 @@ cases! {
     sqlite: [
         a_locked_file_keeps_what_came_in_and_says_how_to_go_on,
         all_or_nothing_keeps_nothing_of_a_locked_file,
+        a_second_signal_ends_one_whose_messages_are_not_read,
     ]
     postgres: [
         a_locked_table_keeps_what_came_in_and_says_how_to_go_on,
@@ -245,4 +246,33 @@ async fn a_dry_run_ends_behind_a_locked_table(home: Home) {
     stop(&import, "INT").await;
     drop(held);
     assert_not_all_is_seen(&home, &ended(import));
+}
+
+async fn a_second_signal_ends_one_whose_messages_are_not_read(home: Home) {
+    // More messages than a pipe holds.
+    let rows = "x,perhaps\n".repeat(5_000);
+    write(&home, "many.csv", format!("name,vip\n{rows}"));
+    home.run_well(&["migrate"]);
+    let (unread, stderr) = std::io::pipe().expect("a pipe");
+    let mut command = home.command();
+    let mut import =
+        command.args(["import", "many.csv"]).stderr(stderr).spawn().expect("an import");
+    // The pipe's other end is to be that of the import alone.
+    drop(command);
+    let waits = format!("/proc/{}/task", import.id());
+    until("a message that waits to be read", async || {
+        let threads = std::fs::read_dir(&waits).expect("a process").flatten();
+        let mut calls =
+            threads.filter_map(|it| std::fs::read_to_string(it.path().join("syscall")).ok());
+        // `write`, of stderr.
+        calls.any(|call| call.starts_with("1 0x2 "))
+    })
+    .await;
+    until("the second signal to end it", async || {
+        run(Command::new("kill").args(["-s", "TERM", &import.id().to_string()]));
+        import.try_wait().expect("a child").is_some()
+    })
+    .await;
+    assert_eq!(import.wait().expect("a child").code(), Some(130));
+    drop(unread);
 }
