@@ -1,6 +1,9 @@
 """Upgrades two servers behind HAProxy, one after the other, from the program OLD to the program NEW.
 
-Eight clients create, read, change and list customers all the while. Ends with 1 where a request failed.
+Eight clients create, read, change and list customers all the while. Each create is sent twice under one
+idempotency key. Each change is made at the ETag that was read, of a customer of the client's own and of
+one that all clients count up. Ends with 1 where a request failed, a second create made another customer,
+or a change was lost. A 412 is no failure: both versions may name the same state by other tags.
 Run by scripts/deploy/upgrade-test, which says in TEST_POSTGRES_URL where there is an empty database.
 """
 
@@ -130,21 +133,42 @@ class Load:
         self.is_over = threading.Event()
         self.lock = threading.Lock()
         self.answered = 0
+        # How often a customer that nobody else changes had another ETag than the one just read.
+        self.refused = 0
+        # How often the customer that all clients change was counted up.
+        self.counted = 0
         self.failed: list[str] = []
         self.threads = [threading.Thread(target=self.run, args=[n]) for n in range(CLIENTS)]
+        self.shared = self.create_shared()
         for thread in self.threads:
             thread.start()
+
+    def create_shared(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("POST", "/api/v1/customers", json.dumps({"name": "shared"}), self.headers)
+        return f"/{json.load(connection.getresponse())['id']}"
 
     def run(self, client: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
-        def call(method: str, path: str, status: int, body: dict[str, object] | None = None) -> dict:
+        def call(
+            method: str,
+            path: str,
+            status: int,
+            body: dict[str, object] | None = None,
+            headers: dict[str, str] | None = None,
+        ) -> tuple[dict, str]:
+            """What was answered, and its ETag; nothing where the request failed or is refused by 412."""
             text = None if body is None else json.dumps(body)
+            is_refused = False
             try:
-                connection.request(method, f"/api/v1/customers{path}", text, self.headers)
+                headers = {**self.headers, **(headers or {})}
+                connection.request(method, f"/api/v1/customers{path}", text, headers)
                 answer = connection.getresponse()
                 answer_text = answer.read().decode()
-                failure = None if answer.status == status else f"{answer.status} {answer_text}"
+                is_refused = "if-match" in headers and answer.status == 412
+                is_answered = answer.status == status or is_refused
+                failure = None if is_answered else f"{answer.status} {answer_text}"
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 failure = repr(error)
@@ -152,22 +176,49 @@ class Load:
                 self.answered += failure is None
                 if failure is not None:
                     self.failed.append(f"{method} {path}: {failure}")
-            return json.loads(answer_text) if failure is None else {}
+            if failure is not None or is_refused:
+                return {}, ""
+            return json.loads(answer_text), answer.headers.get("etag", "")
 
         number = 0
         while not self.is_over.is_set():
             number += 1
             name = f"client {client} customer {number}"
-            created = call("POST", "", 201, {"name": name})
+            once = {"idempotency-key": name}
+            created, _ = call("POST", "", 201, {"name": name}, once)
+            again, _ = call("POST", "", 201, {"name": name}, once)
+            if created and again and created != again:
+                with self.lock:
+                    self.failed.append(f"one key has made {created} and {again}")
             if created:
                 path = f"/{created['id']}"
-                call("GET", path, 200)
-                call("PATCH", path, 200, {"brand": "B"})
+                _, etag = call("GET", path, 200)
+                changed, _ = call("PATCH", path, 200, {"brand": "B"}, {"if-match": etag})
+                with self.lock:
+                    self.refused += not changed
+            shared, etag = call("GET", self.shared, 200)
+            if shared:
+                zone = {"zone": shared["zone"] + 1}
+                counted, _ = call("PATCH", self.shared, 200, zone, {"if-match": etag})
+                with self.lock:
+                    self.counted += bool(counted)
             call("GET", "?sort=-id&per_page=5", 200)
+
+    def check_shared(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", f"/api/v1/customers{self.shared}", None, self.headers)
+        zone = json.load(connection.getresponse())["zone"]
+        print(f"the shared customer was counted up {self.counted} times, and is at {zone}", flush=True)
+        if zone != self.counted:
+            self.failed.append(f"{self.counted} changes have counted up to {zone}")
 
     def tell(self, what: str) -> None:
         with self.lock:
-            print(f"{what}: {self.answered} requests answered, {len(self.failed)} failed", flush=True)
+            print(
+                f"{what}: {self.answered} requests answered, {len(self.failed)} failed, "
+                f"{self.refused} changes to be made again",
+                flush=True,
+            )
 
     def stop(self) -> None:
         self.is_over.set()
@@ -204,6 +255,7 @@ def upgrade(old: str, new: str, folder: Path) -> list[str]:
         finally:
             load.stop()
         load.tell("in all")
+        load.check_shared()
         return load.failed
     finally:
         balancer.process.kill()

@@ -1,10 +1,11 @@
 //! Conditional requests (RFC 9110 §13): what the client knows of a customer.
 
 use actix_web::http::header::{EntityTag, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
-use customers_domain::Precondition;
+use customers_domain::{Customer, Precondition, RepositoryError, Revision, Revisions};
 
 use crate::customers::answer::Representation;
 use crate::error::ApiError;
+use crate::etag::{self, Known};
 
 /// The tags of an `If-Match` or `If-None-Match`.
 enum Tags {
@@ -42,43 +43,96 @@ impl Tags {
         }
     }
 
-    /// Whether they name what there is, by this comparison; `None` where there is nothing.
-    fn name(&self, current: Option<&EntityTag>, same: fn(&EntityTag, &EntityTag) -> bool) -> bool {
-        match (self, current) {
-            (_, None) => false,
-            (Self::Any, Some(_)) => true,
-            (Self::Listed(tags), Some(current)) => tags.iter().any(|tag| same(tag, current)),
+    fn is_any(&self, test: impl Fn(&EntityTag) -> bool) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Listed(tags) => tags.iter().any(test),
+        }
+    }
+
+    /// The revisions that `revision` finds in the tags.
+    fn revisions(&self, revision: impl Fn(&EntityTag) -> Option<Revision>) -> Revisions {
+        match self {
+            Self::Any => Revisions::Any,
+            Self::Listed(tags) => Revisions::OneOf(tags.iter().filter_map(revision).collect()),
         }
     }
 }
 
-/// What must hold of a customer for a write to be made, by `If-Match` and `If-None-Match`.
-///
-/// # Errors
-///
-/// 400 where one of the headers is malformed: a write must not lose its condition.
-pub(crate) fn precondition(
-    headers: &HeaderMap,
-    representation: Representation,
-) -> Result<Option<Precondition>, ApiError> {
-    let expected = Tags::in_header(headers, &IF_MATCH)?;
-    let refused = Tags::in_header(headers, &IF_NONE_MATCH)?;
-    if expected.is_none() && refused.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(Precondition::new(move |customer| {
-        let current = customer.map(|customer| representation.tag(customer));
-        let current = current.as_ref();
-        expected.as_ref().is_none_or(|tags| tags.name(current, EntityTag::strong_eq))
-            && !refused.as_ref().is_some_and(|tags| tags.name(current, EntityTag::weak_eq))
-    })))
+/// The `If-Match` and `If-None-Match` of a write.
+pub(crate) struct Conditions {
+    expected: Option<Tags>,
+    excluded: Option<Tags>,
 }
 
-/// Whether the client has what has this tag already, by `If-None-Match`. A malformed one is ignored:
-/// the client gets all.
-pub(crate) fn is_known(headers: &HeaderMap, tag: &EntityTag) -> bool {
-    let tags = Tags::in_header(headers, &IF_NONE_MATCH).ok().flatten();
-    tags.is_some_and(|tags| tags.name(Some(tag), EntityTag::weak_eq))
+impl Conditions {
+    /// Reads the conditions in the headers.
+    ///
+    /// # Errors
+    ///
+    /// 400 where one of the headers is malformed: a write must not lose its condition.
+    pub fn in_headers(headers: &HeaderMap) -> Result<Self, ApiError> {
+        Ok(Self {
+            expected: Tags::in_header(headers, &IF_MATCH)?,
+            excluded: Tags::in_header(headers, &IF_NONE_MATCH)?,
+        })
+    }
+
+    /// Returns the precondition of the write. `read` returns the customer as it is. It is awaited only
+    /// where a tag is the hash of a body, which says nothing without the body. The write tests the
+    /// revision that was read, so that a change made in between is noticed.
+    pub async fn precondition(
+        &self,
+        representation: Representation,
+        read: impl Future<Output = Result<Option<Customer>, RepositoryError>>,
+    ) -> Result<Precondition, ApiError> {
+        let is_hash = |tag: &EntityTag| matches!(Known::of(tag.tag()), Known::Body(_));
+        let has_hash = |tags: &Option<Tags>| tags.as_ref().is_some_and(|it| it.is_any(is_hash));
+        let hashed = match has_hash(&self.expected) || has_hash(&self.excluded) {
+            true => read.await?,
+            false => None,
+        };
+        let of_body = |hash| {
+            let hashed = hashed.as_ref().filter(|customer| etag::is_hash_of(hash, customer));
+            hashed.map(Customer::revision)
+        };
+        // Weak tags never match (RFC 9110 §13.1.1). Another release may show the same revision in
+        // another shape: the client expects the customer, not the bytes.
+        let expected = |tag: &EntityTag| match Known::of(tag.tag()) {
+            _ if tag.weak => None,
+            Known::Revision(revision, _) => Some(revision),
+            Known::Body(hash) => of_body(hash),
+            Known::Nothing => None,
+        };
+        let excluded = |tag: &EntityTag| match Known::of(tag.tag()) {
+            Known::Revision(revision, shape) => {
+                (shape == representation.shape()).then_some(revision)
+            }
+            Known::Body(hash) => of_body(hash),
+            Known::Nothing => None,
+        };
+        Ok(Precondition {
+            expected: self.expected.as_ref().map(|tags| tags.revisions(expected)),
+            excluded: self.excluded.as_ref().map(|tags| tags.revisions(excluded)),
+        })
+    }
+}
+
+/// Whether the client has the customer already, by `If-None-Match`. A malformed one is ignored: the
+/// client gets all.
+pub(crate) fn is_known(
+    headers: &HeaderMap,
+    customer: &Customer,
+    representation: Representation,
+) -> bool {
+    match Tags::in_header(headers, &IF_NONE_MATCH) {
+        Ok(Some(Tags::Any)) => true,
+        Ok(Some(tags)) => {
+            let current = representation.tag(customer);
+            tags.is_any(|tag| tag.weak_eq(&current))
+        }
+        Ok(None) | Err(_) => false,
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! Requests that are made once however often they are sent (draft-ietf-httpapi-idempotency-key-header).
 
-use std::sync::Arc;
-
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
-use customers_domain::{Customer, Idempotency, NewCustomer};
+use customers_domain::{Idempotency, NewCustomer};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::customers::answer::Answer;
 use crate::error::ApiError;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -48,14 +45,9 @@ impl IdempotencyKey {
         Ok(Some(Self(digest.finalize().into())))
     }
 
-    /// The key for a change of this fingerprint, with this answer.
-    pub fn with(
-        self,
-        fingerprint: [u8; 32],
-        answer: impl Fn(&Customer) -> Answer + Send + Sync + 'static,
-    ) -> Idempotency {
-        let answer = Arc::new(move |customer: &Customer| answer(customer).to_bytes());
-        Idempotency { key: self.0, fingerprint, answer }
+    /// The key for a change of this fingerprint.
+    pub fn with(self, fingerprint: [u8; 32]) -> Idempotency {
+        Idempotency { key: self.0, fingerprint }
     }
 }
 

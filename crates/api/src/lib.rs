@@ -8,6 +8,7 @@ mod customers;
 mod docs;
 mod envelope;
 mod error;
+mod etag;
 pub mod export;
 mod health;
 mod idempotency;

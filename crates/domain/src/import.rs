@@ -89,6 +89,12 @@ pub enum Refusal {
         /// When it would have been created: as it is given or stored.
         created_at: Timestamp,
     },
+    /// The customer would have been changed last in the future, by the clock of the import.
+    #[error("updated_at must not be in the future, and it is {now} now")]
+    InFuture {
+        /// The time of the import.
+        now: Timestamp,
+    },
     /// What is missing for a new customer.
     #[error(transparent)]
     Incomplete(Violations),
@@ -144,7 +150,8 @@ impl Incoming {
             (None, None) => {
                 let new = self.changes.new_customer().map_err(Refusal::Incomplete);
                 let (created_at, updated_at) = self.times(now);
-                return match new.and_then(|new| in_order(created_at, updated_at).map(|()| new)) {
+                let times = || in_order(created_at, updated_at).and(in_past(updated_at, now));
+                return match new.and_then(|new| times().map(|()| new)) {
                     Ok(new) => Verdict::Create(new),
                     Err(refusal) => Verdict::Refuse(refusal),
                 };
@@ -165,10 +172,12 @@ impl Incoming {
         if on_conflict != OnConflict::Update {
             return refuse(before.id, Refusal::Exists { id: before.id, differing });
         }
-        let now = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
-        // Whoever asks for what has changed since must find it.
-        after.updated_at = self.updated_at.filter(|at| *at > before.updated_at).unwrap_or(now);
-        match in_order(after.created_at, after.updated_at) {
+        let next = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
+        // A later moment than before, so that a query for recent changes finds the customer.
+        let given = self.updated_at.filter(|at| *at > before.updated_at);
+        after.updated_at = given.unwrap_or(next);
+        let in_past = given.map_or(Ok(()), |given| in_past(given, now));
+        match in_order(after.created_at, after.updated_at).and(in_past) {
             Ok(()) => Verdict::Change(before.clone(), after),
             Err(crossed) => Verdict::Refuse(crossed),
         }
@@ -214,6 +223,18 @@ impl Incoming {
     /// is said of whether it is deleted, it may be.
     pub fn is_had_by(&self, customer: &Customer) -> bool {
         self.applied_to(customer) == *customer
+    }
+}
+
+/// How far `updated_at` may be in the future, because the clocks of two systems differ.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
+
+/// A customer that was changed in the future would have its next revisions right behind that moment. A
+/// restored backup would then give the same revisions to other states.
+fn in_past(updated_at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    match updated_at <= now.saturating_add(CLOCK_TOLERANCE) {
+        true => Ok(()),
+        false => Err(Refusal::InFuture { now }),
     }
 }
 
@@ -410,6 +431,32 @@ mod tests {
             NewCustomer::from(CustomerDetails { name: "B".into(), ..CustomerDetails::default() });
         let made = row.create(new, id(8), CustomerAccount::new("CL8").unwrap(), time(9));
         assert_eq!((made.created_at, made.updated_at), (time(8), time(8)));
+    }
+
+    #[test]
+    fn a_change_in_the_future_is_refused() {
+        let now = time(1_000_000_000);
+        let latest = now.saturating_add(CLOCK_TOLERANCE);
+        let there = customer(7, "CL7");
+        let mut row = incoming(&[("name", "B"), ("customerAccount", "CL7")]);
+        for known in [None, Some(&there)] {
+            row.updated_at = Some(latest);
+            let verdict = row.onto(None, known, OnConflict::Update, now, |_| false);
+            assert!(matches!(verdict, Verdict::Create(_) | Verdict::Change(..)), "{verdict:?}");
+            row.updated_at = Some(latest.saturating_add(Duration::from_micros(1)));
+            let verdict = row.onto(None, known, OnConflict::Update, now, |_| false);
+            assert_eq!(verdict, Verdict::Refuse(Refusal::InFuture { now }));
+        }
+        // A customer that came in before this was refused is unchanged, and changes without a time.
+        let there = Customer { updated_at: time(2_000_000_000), ..customer(7, "CL7") };
+        let mut row = incoming(&[("name", "A"), ("customerAccount", "CL7")]);
+        row.updated_at = Some(there.updated_at);
+        let verdict = row.onto(None, Some(&there), OnConflict::Update, now, |_| false);
+        assert_eq!(verdict, Verdict::Unchanged(id(7)));
+        let mut row = incoming(&[("name", "B"), ("customerAccount", "CL7")]);
+        row.updated_at = None;
+        let verdict = row.onto(None, Some(&there), OnConflict::Update, now, |_| false);
+        assert!(matches!(verdict, Verdict::Change(..)), "{verdict:?}");
     }
 
     #[test]

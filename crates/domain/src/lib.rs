@@ -35,4 +35,4 @@ pub use phone::PhoneDigits;
 pub use repository::{CustomerRepository, RepositoryError};
 pub use rule::{Rule, Violation, Violations};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use write::{Idempotency, Precondition, Write, WriteError, Written};
+pub use write::{Idempotency, Outcome, Precondition, Revision, Revisions, Write, WriteError};

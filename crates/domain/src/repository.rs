@@ -11,7 +11,7 @@ use crate::history::HistoryEntry;
 use crate::search::SearchTerm;
 use crate::selection::{Listing, Order, Page, Selection, Stretch};
 use crate::timestamp::Timestamp;
-use crate::write::{Write, WriteError, Written};
+use crate::write::{Outcome, Write, WriteError};
 
 /// Keeps customers.
 ///
@@ -23,9 +23,12 @@ use crate::write::{Write, WriteError, Written};
 ///   lists and searches look at included, whoever stops waiting for its answer;
 /// - keep both ids and accounts (by [`AccountKey`]) unique, under any number of concurrent writers
 ///   in any number of processes, and never use an id or an automatic account twice;
-/// - ask a precondition and make the change that depends on it in one step;
-/// - set `updated_at` to a later moment with every change, and change nothing, history included,
-///   where a write makes no difference;
+/// - test a precondition and make the change that depends on it in one step;
+/// - set `updated_at` to a later moment with every change, so that each state of a customer has a
+///   [`Revision`](crate::Revision) of its own, and change nothing, history included, where a write
+///   makes no difference;
+/// - keep an [`Outcome`] under an idempotency key for [`Idempotency::KEPT_FOR`](crate::Idempotency), and
+///   nothing of a customer who was erased;
 /// - do nothing that blocks on the caller's thread for longer than a point read takes, and bound
 ///   what it queues: what does not fit is [`RepositoryError::Unavailable`], not waiting without end;
 ///   nor is a list that takes more than 5 seconds;
@@ -42,7 +45,7 @@ pub trait CustomerRepository: Send + Sync {
     ///
     /// [`WriteError::AccountTaken`] where another customer, deleted or not, has the account, and
     /// those of an idempotency key.
-    async fn create(&self, new: NewCustomer, write: Write) -> Result<Written, WriteError>;
+    async fn create(&self, new: NewCustomer, write: Write) -> Result<Outcome, WriteError>;
 
     /// The customer of this id, unless it is deleted.
     async fn find(&self, id: CustomerId) -> Result<Option<Customer>, RepositoryError>;
@@ -92,7 +95,7 @@ pub trait CustomerRepository: Send + Sync {
     ///
     /// [`WriteError::NotFound`] where there never was one, [`WriteError::PreconditionFailed`], and
     /// those of an idempotency key.
-    async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError>;
+    async fn restore(&self, id: CustomerId, write: Write) -> Result<Outcome, WriteError>;
 
     /// [Erases](Customer::erased) a customer, deleted or not, for good: its values leave the customer,
     /// its history (of which who, when and which attributes stay, but not the ids of requests, which

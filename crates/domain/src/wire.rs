@@ -43,12 +43,13 @@ impl<'de> Deserialize<'de> for NewCustomer {
 }
 
 impl<'de> Deserialize<'de> for Customer {
-    /// Reads a customer. Only members that may be null may be missing, and are null then.
+    /// Reads a customer. An attribute that is missing takes its default, because an older version may
+    /// have written the customer. Id, account, name and times must be there.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Flat { new, given, id, created_at, updated_at, deleted_at } =
             deserializer.deserialize_map(Members)?;
         for (attribute, is_given) in ATTRIBUTES.iter().zip(given) {
-            if !is_given && !attribute.nullable {
+            if !is_given && attribute.required() {
                 return Err(D::Error::missing_field(attribute.name));
             }
         }
@@ -190,7 +191,7 @@ mod tests {
         for (from, to, error) in [
             ("\"id\":7,", "", "missing field `id`"),
             ("\"customerAccount\":\"CL7\",", "", "missing field `customerAccount`"),
-            ("\"vip\":true,", "", "missing field `vip`"),
+            ("\"name\":\"Genève \\\"A\\\"\",", "", "missing field `name`"),
             (at, "", "missing field `created_at`"),
             ("\"vip\":true", "\"vip\":null", "vip must be true or false"),
             ("\"zone\":3", "\"zone\":\"3\"", "zone must be an integer"),
@@ -202,7 +203,8 @@ mod tests {
             let refused = serde_json::from_str::<Customer>(&json.replace(from, to)).unwrap_err();
             assert!(refused.to_string().starts_with(error), "{refused}");
         }
-        let optional = json().replace("\"phone\":null,", "").replace(",\"deleted_at\":null", "");
-        assert!(serde_json::from_str::<Customer>(&optional).is_ok());
+        let without = ["\"phone\":null,", "\"active\":true,", ",\"deleted_at\":null"];
+        let shorter = without.into_iter().fold(json(), |json, member| json.replace(member, ""));
+        assert_eq!(serde_json::from_str::<Customer>(&shorter).unwrap(), customer());
     }
 }

@@ -36,8 +36,8 @@ use customers_domain::{
     ATTRIBUTES, AccountKey, AccountNumbering, Attribute, Customer, CustomerAccount,
     CustomerChanges, CustomerDetails, CustomerId, CustomerRepository, ERASED_NAME, FOLD_VERSION,
     Idempotency, InvalidId, InvalidName, InvalidNumbering, InvalidTimestamp, Kind, Name,
-    NewCustomer, PhoneDigits, Precondition, RepositoryError, Rule, Timestamp, Value, Violation,
-    Violations, Write, WriteError, Written, fold,
+    NewCustomer, Outcome, PhoneDigits, Precondition, RepositoryError, Revision, Revisions, Rule,
+    Timestamp, Value, Violation, Violations, Write, WriteError, fold,
 };
 
 /// Functions and fields, by the type that they have.
@@ -131,6 +131,8 @@ fn customers_and_their_accounts() {
         fold => fn(&str) -> String;
         trim => fn(&str) -> &str;
         FOLD_VERSION => i32;
+        Timestamp::UNIX_EPOCH => Timestamp;
+        Timestamp::nearest_to_micros => fn(i64) -> Timestamp;
         Timestamp::now => fn() -> Timestamp;
         Timestamp::from_micros => fn(i64) -> Option<Timestamp>;
         Timestamp::of_date => fn(&str) -> Option<Timestamp>;
@@ -225,6 +227,7 @@ fn what_was_sent_and_what_comes_in() {
             Sent::Number(text) | Sent::Text(text) => Some(text),
             Sent::Null | Sent::Boolean(false | true) | Sent::Other => None,
         } => fn(Sent<'_>) -> Option<&str>;
+        import::CLOCK_TOLERANCE => Duration;
         || import::names().collect() => fn() -> Vec<&'static str>;
         |Incoming { id, changes, created_at, updated_at, deleted_at }| {
             (id, changes, [created_at, updated_at], deleted_at)
@@ -259,6 +262,7 @@ fn what_was_sent_and_what_comes_in() {
             }
             Refusal::AccountTaken { id } | Refusal::Deleted { id } => Ok((id, Vec::new())),
             Refusal::TimesCrossed { created_at } => Err(Err(created_at)),
+            Refusal::InFuture { now } => Err(Err(now)),
             Refusal::Incomplete(violations) => Err(Ok(violations)),
         } => fn(Refusal) -> Result<(CustomerId, Vec<String>), Result<Violations, Timestamp>>;
     }
@@ -290,16 +294,25 @@ fn history_and_writes() {
         } => fn(HistoryEntry) -> (i64, Timestamp, String, Action, String, Vec<Change>);
         |Write { actor, request_id, precondition, idempotency }| {
             (actor, request_id, precondition, idempotency)
-        } => fn(Write) -> (String, String, Option<Precondition>, Option<Idempotency>);
+        } => fn(Write) -> (String, String, Precondition, Option<Idempotency>);
+        Customer::revision => fn(&Customer) -> Revision;
+        |Revision { id, updated_at }| (id, updated_at) => fn(Revision) -> (CustomerId, Timestamp);
+        Revisions::contain => fn(&Revisions, Option<&Customer>) -> bool;
+        |revisions| match revisions {
+            Revisions::Any => None,
+            Revisions::OneOf(revisions) => Some(revisions),
+        } => fn(Revisions) -> Option<Vec<Revision>>;
+        |Precondition { expected, excluded }| [expected, excluded]
+            => fn(Precondition) -> [Option<Revisions>; 2];
         Precondition::holds => fn(&Precondition, Option<&Customer>) -> bool;
-        |test| Precondition::new(test) => fn(fn(Option<&Customer>) -> bool) -> Precondition;
+        Precondition::is_none => fn(&Precondition) -> bool;
         Idempotency::KEPT_FOR => Duration;
-        |Idempotency { key, fingerprint, answer }| (key, fingerprint, answer)
-            => fn(Idempotency) -> ([u8; 32], [u8; 32], Answer);
-        |written| match written {
-            Written::Now(customer) => Ok(customer),
-            Written::Before(answer) => Err(answer),
-        } => fn(Written) -> Result<Customer, Vec<u8>>;
+        |Idempotency { key, fingerprint }| (key, fingerprint)
+            => fn(Idempotency) -> ([u8; 32], [u8; 32]);
+        |outcome| match outcome {
+            Outcome::Applied(customer) | Outcome::Replayed(customer) => Ok(customer),
+            Outcome::ReplayedAnswer(answer) => Err(answer),
+        } => fn(Outcome) -> Result<Customer, Vec<u8>>;
         |error| match error {
             WriteError::NotFound | WriteError::PreconditionFailed => None,
             WriteError::KeyReused | WriteError::KeyInProgress => None,
@@ -314,15 +327,14 @@ fn history_and_writes() {
     are! {
         Action => (Copy + Debug + Eq + FromStr<Err = UnknownAction>);
         UnknownAction => (Copy + Debug + Eq + Error);
-        Change, HistoryEntry, Written => (Clone + Debug + Eq);
-        Write, Precondition, Idempotency => (Clone + Debug + Send);
+        Change, HistoryEntry, Outcome, Idempotency, Revisions => (Clone + Debug + Eq);
+        Precondition => (Clone + Debug + Default + Eq);
+        Revision => (Copy + Debug + Eq + Hash);
+        Write => (Clone + Debug + Send);
         WriteError => (Debug + Error + Send + Sync + From<RepositoryError>);
         RepositoryError => (Debug + Error + Send + Sync);
     }
 }
-
-/// What an answer is made by.
-type Answer = Arc<dyn Fn(&Customer) -> Vec<u8> + Send + Sync>;
 
 #[test]
 fn lists_and_searches() {
@@ -446,7 +458,7 @@ enum Elsewhere {}
 
 #[async_trait]
 impl CustomerRepository for Elsewhere {
-    async fn create(&self, _: NewCustomer, _: Write) -> Result<Written, WriteError> {
+    async fn create(&self, _: NewCustomer, _: Write) -> Result<Outcome, WriteError> {
         match *self {}
     }
 
@@ -480,7 +492,7 @@ impl CustomerRepository for Elsewhere {
         match *self {}
     }
 
-    async fn restore(&self, _: CustomerId, _: Write) -> Result<Written, WriteError> {
+    async fn restore(&self, _: CustomerId, _: Write) -> Result<Outcome, WriteError> {
         match *self {}
     }
 

@@ -2,7 +2,7 @@
 
 use customers_domain::history::{Action, HistoryEntry};
 use customers_domain::selection::{Filter, Order, Page, Selection, Trashed};
-use customers_domain::{Customer, CustomerId, Value, Write, WriteError};
+use customers_domain::{Customer, CustomerId, Precondition, Value, Write, WriteError};
 use customers_storage::Store;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub async fn run(
     let write = Write {
         actor: "command line".to_owned(),
         request_id: Uuid::now_v7().simple().to_string(),
-        precondition: None,
+        precondition: Precondition::default(),
         idempotency: None,
     };
     match store.customers.erase(id, write).await {

@@ -322,6 +322,10 @@ impl Work {
                 let what = format!("must not be before created_at, {created_at}");
                 vec![columns.fault("updated_at", what)]
             }
+            Refusal::InFuture { now } => {
+                let what = format!("must not be in the future, and it is {now} now");
+                vec![columns.fault("updated_at", what)]
+            }
             Refusal::Deleted { .. } => vec![Fault::of_row(refusal.to_string())],
         }
     }

@@ -50,7 +50,7 @@ impl Change {
         if before.deleted_at.is_some() && matches!(self, Self::Update(_) | Self::Delete) {
             return Err(Abort::Refused(WriteError::NotFound));
         }
-        check(write.precondition.as_ref(), Some(before))?;
+        check(&write.precondition, Some(before))?;
         let mut after = before.clone();
         // Later than the change before, whatever the clock says, up to the latest moment there is.
         let now = now.max(before.updated_at.saturating_add(Duration::from_micros(1)));
@@ -70,14 +70,12 @@ impl Change {
 
 /// Refuses where the precondition does not hold.
 pub(crate) fn check(
-    precondition: Option<&Precondition>,
+    precondition: &Precondition,
     customer: Option<&Customer>,
 ) -> Result<(), Abort<WriteError>> {
-    match precondition {
-        Some(precondition) if !precondition.holds(customer) => {
-            Err(Abort::Refused(WriteError::PreconditionFailed))
-        }
-        _ => Ok(()),
+    match precondition.holds(customer) {
+        true => Ok(()),
+        false => Err(Abort::Refused(WriteError::PreconditionFailed)),
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use customers_domain::import::{Incoming, OnConflict, Refusal};
-use customers_domain::{AccountNumbering, Customer, Timestamp, Write};
+use customers_domain::{AccountNumbering, Customer, Precondition, Timestamp, Write};
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -414,7 +414,7 @@ fn take(
     let write = Write {
         actor: ACTOR.to_owned(),
         request_id: request_id.to_owned(),
-        precondition: None,
+        precondition: Precondition::default(),
         idempotency: None,
     };
     let planning = Planning { now: target.now()?, ..planning };

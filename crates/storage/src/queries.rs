@@ -5,14 +5,14 @@ pub(crate) mod users;
 
 use customers_domain::{
     AccountNumbering, CustomerAccount, CustomerChanges, CustomerId, Idempotency, NewCustomer,
-    Timestamp, WriteError, Written,
+    Outcome, Timestamp, WriteError,
 };
 use diesel::dsl::{auto_type, exists, select};
 use diesel::prelude::*;
 
 use crate::error::Abort;
 use crate::listing::Dialect;
-use crate::row::customer_id;
+use crate::row::{customer_id, replayed};
 use crate::schema::{customer_history, customer_keys, customers, idempotency_keys};
 use crate::sql::Sql;
 
@@ -37,22 +37,22 @@ pub(crate) fn new_under(
     Ok(NewCustomer { account: Some(account.clone()), ..new })
 }
 
-/// What was answered under an idempotency key, provided that the same was asked for.
+/// Returns the outcome that is kept under an idempotency key, provided that the same was asked for.
 pub(crate) fn replay(
     asked: &Idempotency,
     fingerprint: &[u8],
-    answer: Vec<u8>,
-) -> Result<Written, Abort<WriteError>> {
+    record: Vec<u8>,
+) -> Result<Outcome, Abort<WriteError>> {
     if asked.fingerprint == *fingerprint {
-        Ok(Written::Before(answer))
+        Ok(replayed(record)?)
     } else {
         Err(Abort::Refused(WriteError::KeyReused))
     }
 }
 
-/// The answer to an idempotency key, unless it is too old, and the fingerprint of what was asked for.
+/// The fingerprint and the record under an idempotency key, unless they are too old.
 #[auto_type]
-pub(crate) fn answer_to<'a>(key: &'a [u8; 32], now: i64) -> _ {
+pub(crate) fn kept_under<'a>(key: &'a [u8; 32], now: i64) -> _ {
     let key: &'a [u8] = key;
     idempotency_keys::table
         .filter(idempotency_keys::key.eq(key))

@@ -3,6 +3,7 @@
 mod customer;
 mod history;
 mod keys;
+mod outcome;
 mod user;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::schema::tokens;
 pub(crate) use customer::CustomerRow;
 pub(crate) use history::{HistoryRow, NewHistoryRow, without_values};
 pub(crate) use keys::{KeysRow, phones, text_key};
+pub(crate) use outcome::{Keyed, record, replayed};
 pub(crate) use user::{NewUserRow, UserRow};
 
 /// A row of `tokens`, to be written.

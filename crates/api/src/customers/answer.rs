@@ -1,18 +1,14 @@
-//! A single customer on its way to a client: its body, its tag, and what is kept of an answer that
-//! may be asked for again.
+//! A single customer on its way to a client: its body and its tag.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EntityTag, HeaderMap, HeaderName, HeaderValue};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use customers_domain::Customer;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use twox_hash::XxHash3_128;
 
 use crate::error::ApiError;
-use crate::json;
+use crate::{etag, json};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -24,17 +20,14 @@ pub(crate) struct Representation {
 }
 
 impl Representation {
-    /// The tag of a customer: a hash of what GET answers, and so another one after any change.
+    /// Returns the tag of a customer, which is that of the answer to GET.
     pub fn tag(self, customer: &Customer) -> EntityTag {
-        self.tag_of(&json::customer(customer))
+        etag::of(customer, self.legacy)
     }
 
-    /// Nobody has to be kept from making two customers of one tag: who could do so may change both.
-    /// So a hash that is quick and good against chance will do, of 128 bits.
-    fn tag_of(self, flat: &[u8]) -> EntityTag {
-        // What the setting adds is made of the rest.
-        let hash = XxHash3_128::oneshot_with_seed(self.legacy.into(), flat);
-        EntityTag::new_strong(BASE64_URL_SAFE_NO_PAD.encode(hash.to_be_bytes()))
+    /// Returns the part of the tag that is the same for all customers.
+    pub fn shape(self) -> &'static str {
+        etag::shape(self.legacy)
     }
 
     /// The answer to whoever asks for the customer.
@@ -57,9 +50,8 @@ impl Representation {
 
     /// The answer to whoever has changed it.
     pub fn changed(self, customer: &Customer) -> Answer {
-        let body = json::customer(customer);
-        let etag = Some(self.tag_of(&body));
-        Answer { status: StatusCode::OK, location: None, etag, body }
+        let etag = Some(self.tag(customer));
+        Answer { status: StatusCode::OK, location: None, etag, body: json::customer(customer) }
     }
 
     /// The answer to a PUT, which has no tag (RFC 9110 §9.3.4): what is kept is not what was sent.
@@ -95,8 +87,8 @@ fn with_numbers(customer: &Customer) -> serde_json::Value {
 pub(crate) struct Answer {
     status: StatusCode,
     location: Option<String>,
-    pub etag: Option<EntityTag>,
-    body: Vec<u8>,
+    etag: Option<EntityTag>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -112,35 +104,34 @@ impl Answer {
         respond(self.status, etag, self.location, self.body)
     }
 
-    /// The answer to whoever has the customer already.
-    pub fn into_not_modified(self) -> HttpResponse {
-        let mut response = HttpResponse::NotModified().finish();
-        add_headers(response.headers_mut(), self.etag.map(|etag| etag.to_string()));
-        response
+    /// The answer to a request that was made before under its idempotency key.
+    pub fn into_replay(self) -> HttpResponse {
+        replay(self.into_response())
     }
 
-    /// What is kept of it for whoever asks again.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let body =
-            std::str::from_utf8(&self.body).ok().and_then(|body| serde_json::from_str(body).ok());
-        let kept = Kept {
-            status: self.status.as_u16(),
-            location: self.location.clone(),
-            etag: self.etag.as_ref().map(EntityTag::to_string),
-            body: body.expect("the JSON that was just written"),
-        };
-        serde_json::to_vec(&kept).expect("texts, numbers and JSON")
-    }
-
-    /// The answer that was kept.
-    pub fn replay(bytes: &[u8]) -> Result<HttpResponse, ApiError> {
+    /// The answer that a version before 0.2 has kept.
+    ///
+    /// # Errors
+    ///
+    /// 500 where the bytes are no such answer.
+    pub fn replay_kept(bytes: &[u8]) -> Result<HttpResponse, ApiError> {
         let kept: Kept<'_> = serde_json::from_slice(bytes).map_err(ApiError::internal)?;
         let status = StatusCode::from_u16(kept.status).map_err(ApiError::internal)?;
         let body = kept.body.get().to_owned().into_bytes();
-        let mut response = respond(status, kept.etag, kept.location, body);
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        Ok(response)
+        Ok(replay(respond(status, kept.etag, kept.location, body)))
     }
+}
+
+fn replay(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+/// The answer to a client that has the customer of this tag already.
+pub(crate) fn not_modified(etag: &EntityTag) -> HttpResponse {
+    let mut response = HttpResponse::NotModified().finish();
+    add_headers(response.headers_mut(), Some(etag.to_string()));
+    response
 }
 
 fn respond(
@@ -167,8 +158,8 @@ fn add_headers(headers: &mut HeaderMap, etag: Option<String>) {
     }
 }
 
-/// An answer as it is kept. The body byte by byte, as its tag is of these.
-#[derive(Serialize, Deserialize)]
+/// An answer as versions before 0.2 kept it. The body byte by byte, because its tag is a hash of them.
+#[derive(Deserialize)]
 struct Kept<'a> {
     status: u16,
     location: Option<String>,

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, get};
 use customers_domain::{Customer, CustomerAccount, CustomerRepository};
 
+use super::answer::not_modified;
 use super::path::{Named, account_in_path, no_customer_of_account, no_customer_of_id};
 use crate::conditional::is_known;
 use crate::error::ApiError;
@@ -94,9 +95,9 @@ async fn find_by_account(
 }
 
 fn found(customer: &Customer, settings: &Settings, request: &HttpRequest) -> HttpResponse {
-    let answer = settings.representation().found(customer);
-    match &answer.etag {
-        Some(etag) if is_known(request.headers(), etag) => answer.into_not_modified(),
-        _ => answer.into_response(),
+    let representation = settings.representation();
+    match is_known(request.headers(), customer, representation) {
+        true => not_modified(&representation.tag(customer)),
+        false => representation.found(customer).into_response(),
     }
 }

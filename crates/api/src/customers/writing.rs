@@ -2,14 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, patch, post, put};
 use customers_domain::{
-    Customer, CustomerRepository, Idempotency, Precondition, Write, WriteError, Written,
+    Customer, CustomerRepository, Idempotency, Outcome, Precondition, Write, WriteError,
 };
 
 use super::PATH;
 use super::answer::Answer;
 use super::path::{IdPath, account_in_path, no_customer_of_account};
 use crate::auth::{Caller, MayWrite};
-use crate::conditional::precondition;
+use crate::conditional::Conditions;
 use crate::envelope::RequestId;
 use crate::error::ApiError;
 use crate::idempotency::{IdempotencyKey, empty_fingerprint, fingerprint};
@@ -54,8 +54,8 @@ pub(crate) async fn create(
     let answer = move |customer: &Customer| representation.created(customer);
     let key = IdempotencyKey::of(&request, &caller.0.principal, PATH)?;
     let new = input.new_customer()?;
-    let idempotency = key.map(|key| key.with(fingerprint(&new), answer));
-    let write = write(&caller.0, &request_id, None, idempotency);
+    let idempotency = key.map(|key| key.with(fingerprint(&new)));
+    let write = write(&caller.0, &request_id, Precondition::default(), idempotency);
     respond(customers.create(new, write).await?, answer)
 }
 
@@ -126,10 +126,12 @@ async fn make_changes(
     request_id: RequestId,
     input: Input,
 ) -> Result<Customer, ApiError> {
-    let precondition = precondition(request.headers(), settings.representation())?;
+    let conditions = Conditions::in_headers(request.headers())?;
     let path = IdPath::of(&request, 0);
     let changes = input.changes_of(path.id())?;
     let id = path.id().ok_or_else(|| path.not_found())?;
+    let representation = settings.representation();
+    let precondition = conditions.precondition(representation, customers.find(id)).await?;
     let write = write(&caller.0, &request_id, precondition, None);
     customers.update(id, changes, write).await.map_err(|error| about(&path, error))
 }
@@ -161,10 +163,13 @@ pub(crate) async fn upsert(
     input: Input,
 ) -> Result<HttpResponse, ApiError> {
     let representation = settings.representation();
-    let precondition = precondition(request.headers(), representation)?;
+    let conditions = Conditions::in_headers(request.headers())?;
     let account = account_in_path(&request);
     let changes = input.changes_of_account(account.as_ref())?;
     let account = account.ok_or_else(|| no_customer_of_account(None))?;
+    let key = account.key();
+    let read = customers.find_by_account(&key);
+    let precondition = conditions.precondition(representation, read).await?;
     let write = write(&caller.0, &request_id, precondition, None);
     let (customer, is_new) = customers.upsert(account, changes, write).await?;
     Ok(representation.put(&customer, is_new).into_response())
@@ -189,9 +194,11 @@ pub(crate) async fn delete(
     request_id: RequestId,
     _: IgnoredBody,
 ) -> Result<HttpResponse, ApiError> {
-    let precondition = precondition(request.headers(), settings.representation())?;
+    let conditions = Conditions::in_headers(request.headers())?;
     let path = IdPath::of(&request, 0);
     let id = path.id().ok_or_else(|| path.not_found())?;
+    let representation = settings.representation();
+    let precondition = conditions.precondition(representation, customers.find(id)).await?;
     let write = write(&caller.0, &request_id, precondition, None);
     customers.delete(id, write).await.map_err(|error| about(&path, error))?;
     Ok(HttpResponse::NoContent().finish())
@@ -218,20 +225,21 @@ pub(crate) async fn restore(
 ) -> Result<HttpResponse, ApiError> {
     let representation = settings.representation();
     let answer = move |customer: &Customer| representation.changed(customer);
-    let precondition = precondition(request.headers(), representation)?;
+    let conditions = Conditions::in_headers(request.headers())?;
     let path = IdPath::of(&request, 1);
     let id = path.id().ok_or_else(|| path.not_found())?;
+    let precondition = conditions.precondition(representation, customers.find(id)).await?;
     let key = IdempotencyKey::of(&request, &caller.0.principal, &format!("{PATH}/{id}/restore"))?;
-    let idempotency = key.map(|key| key.with(empty_fingerprint(), answer));
+    let idempotency = key.map(|key| key.with(empty_fingerprint()));
     let write = write(&caller.0, &request_id, precondition, idempotency);
-    let written = customers.restore(id, write).await.map_err(|error| about(&path, error))?;
-    respond(written, answer)
+    let outcome = customers.restore(id, write).await.map_err(|error| about(&path, error))?;
+    respond(outcome, answer)
 }
 
 fn write(
     caller: &Caller,
     request_id: &RequestId,
-    precondition: Option<Precondition>,
+    precondition: Precondition,
     idempotency: Option<Idempotency>,
 ) -> Write {
     let (actor, request_id) = (caller.actor.to_string(), request_id.as_str().to_owned());
@@ -246,13 +254,14 @@ fn about(path: &IdPath, error: WriteError) -> ApiError {
     }
 }
 
-/// The answer to a change that is made, or the one that was given when it was.
+/// The answer to a change that is made, or was made before.
 fn respond(
-    written: Written,
+    outcome: Outcome,
     answer: impl Fn(&Customer) -> Answer,
 ) -> Result<HttpResponse, ApiError> {
-    match written {
-        Written::Now(customer) => Ok(answer(&customer).into_response()),
-        Written::Before(kept) => Answer::replay(&kept),
+    match outcome {
+        Outcome::Applied(customer) => Ok(answer(&customer).into_response()),
+        Outcome::Replayed(customer) => Ok(answer(&customer).into_replay()),
+        Outcome::ReplayedAnswer(kept) => Answer::replay_kept(&kept),
     }
 }

@@ -11,6 +11,8 @@ cases! {
         the_tag_is_the_same_wherever_the_customer_is_and_another_after_every_change,
         what_the_client_has_is_not_sent_again,
         a_write_with_a_stale_tag_is_refused,
+        a_tag_of_another_release_names_the_same_customer,
+        a_tag_of_version_0_1_is_compared_with_the_body,
         an_upsert_can_be_made_to_create_only,
         a_malformed_condition_never_makes_a_write_unconditional,
         conditions_come_behind_what_is_wrong_with_the_request_and_before_conflicts,
@@ -126,6 +128,60 @@ async fn a_write_with_a_stale_tag_is_refused(server: TestServer) {
     let target = "/api/v1/customerAccounts/new?name=A";
     server.put(target).header("if-match", "*").await.expect(412);
     server.patch("/api/v1/customers/777777").header("if-match", "*").await.expect(404);
+}
+
+async fn a_tag_of_another_release_names_the_same_customer(server: TestServer) {
+    let created = server.post("/api/v1/customers?name=A&customerAccount=a").await;
+    let target = format!("/api/v1/customers/{}", created.expect(201)["id"]);
+    let current = tag(&created);
+    let (revision, _) = current.rsplit_once('.').expect("a shape at the end");
+    let other = format!("{revision}.0123456789abcdef\"");
+    // The body may be another one, so it is sent; but the customer is the same.
+    let answer = server.get(&target).header("if-none-match", &other).await;
+    answer.expect(200);
+    assert_eq!(tag(&answer), current);
+    let put = "/api/v1/customerAccounts/a?zone=1";
+    server.put(put).header("if-none-match", &other).header("if-match", &other).await.expect(200);
+    server.patch(&format!("{target}?zone=2")).header("if-match", &other).await.expect(412);
+    // Another customer, or another moment, is no match.
+    let current = tag(&server.get(&target).await);
+    let shape = current.rsplit_once('.').expect("a shape at the end").1;
+    let id = created.json()["id"].to_string();
+    for other in [format!("\"9{id}.1.{shape}"), format!("\"{id}.1.{shape}"), "\"1.2\"".into()] {
+        server.patch(&format!("{target}?zone=3")).header("if-match", other).await.expect(412);
+    }
+    server.patch(&format!("{target}?zone=3")).header("if-match", &current).await.expect(200);
+}
+
+/// Version 0.1 answered this customer with this tag, a hash of the body.
+async fn a_tag_of_version_0_1_is_compared_with_the_body(server: TestServer) {
+    const CUSTOMER: &str = include_str!("../../../api/src/etag/golden.json");
+    const OLDER: &str = "\"XL6ypL2UstcGHBV6iBAK-g\"";
+    let import = ["import", "-", "--ids", "--format", "ndjson"];
+    let ran = server.home.run_reading(&import, CUSTOMER.as_bytes());
+    assert!(ran.stdout.contains("1 created"), "{ran:?}");
+    let target = "/api/v1/customers/7";
+    let by_account = "/api/v1/customerAccounts/%C3%A9%2F1?zone=0";
+    let restore = format!("{target}/restore");
+    let found = server.get(target).header("if-none-match", OLDER).await;
+    found.expect(200);
+    assert_eq!(found.text(), CUSTOMER);
+
+    for (method, target) in
+        [("PATCH", &*format!("{target}?zone=0")), ("PUT", by_account), ("POST", &restore)]
+    {
+        let call = || server.call(method, target);
+        call().header("if-match", OLDER).await.expect(200);
+        call().header("if-match", format!("W/{OLDER}")).await.expect(412);
+        call().header("if-none-match", format!("W/{OLDER}")).await.expect(412);
+    }
+    let change = || server.patch(&format!("{target}?zone=1")).header("if-match", OLDER);
+    change().await.expect(200);
+    change().await.expect(412);
+    server.put(by_account).header("if-match", OLDER).await.expect(412);
+    server.put(by_account).header("if-none-match", OLDER).await.expect(200);
+    assert_eq!(server.delete(target).header("if-match", OLDER).await.status, 412);
+    server.patch("/api/v1/customers/777777?zone=1").header("if-match", OLDER).await.expect(404);
 }
 
 async fn an_upsert_can_be_made_to_create_only(server: TestServer) {

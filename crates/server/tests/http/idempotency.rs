@@ -14,6 +14,7 @@ cases! {
         keys_are_of_one_caller_and_one_path,
         keys_may_be_quoted_and_must_be_keys,
         a_restore_is_made_once,
+        what_version_0_1_has_kept_is_answered,
         of_twins_at_once_one_creates_and_the_others_are_told_so,
         a_key_outlives_a_crash,
         keys_without_meaning_are_ignored,
@@ -141,6 +142,27 @@ async fn a_restore_is_made_once(server: TestServer) {
     server.get(&target).await.expect(404);
     let unknown = server.post("/api/v1/customers/777777/restore").header("idempotency-key", "k");
     unknown.await.expect(404);
+}
+
+async fn what_version_0_1_has_kept_is_answered(server: TestServer) {
+    let create = || server.post("/api/v1/customers?name=A").header("idempotency-key", "k");
+    let first = create().await;
+    let id = first.expect(201)["id"].to_string();
+    let customer = first.text().strip_suffix('}').expect("an object");
+    let body = format!("{customer},\"response\":{id}}}");
+    let kept = format!(
+        r#"{{"status":201,"location":"/api/v1/customers/{id}","etag":"\"x-1\"","body":{body}}}"#
+    );
+    let bytes = match server.home.database.url().starts_with("sqlite:") {
+        true => format!("CAST('{kept}' AS BLOB)"),
+        false => format!("convert_to('{kept}', 'UTF8')"),
+    };
+    server.home.database.execute(&format!("UPDATE idempotency_keys SET answer = {bytes}"));
+    let again = create().await;
+    assert_eq!((again.status, again.text()), (201, &*body));
+    assert_eq!(again.header("etag"), Some("\"x-1\""));
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
 }
 
 async fn of_twins_at_once_one_creates_and_the_others_are_told_so(server: TestServer) {

@@ -6,7 +6,7 @@ use customers_domain::search::SearchTerm;
 use customers_domain::selection::{Filter, Listing, Order, Page, Selection, Stretch};
 use customers_domain::{
     AccountKey, Customer, CustomerAccount, CustomerChanges, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError, Timestamp, Write, WriteError, Written,
+    NewCustomer, Outcome, RepositoryError, Timestamp, Write, WriteError,
 };
 use diesel::prelude::*;
 
@@ -88,7 +88,7 @@ impl PostgresStore {
 
 #[async_trait]
 impl CustomerRepository for PostgresStore {
-    async fn create(&self, new: NewCustomer, write: Write) -> Result<Written, WriteError> {
+    async fn create(&self, new: NewCustomer, write: Write) -> Result<Outcome, WriteError> {
         self.make(write, move |writing, conn| writing.create(conn, &new)).await
     }
 
@@ -124,12 +124,12 @@ impl CustomerRepository for PostgresStore {
             .await
     }
 
-    async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError> {
+    async fn restore(&self, id: CustomerId, write: Write) -> Result<Outcome, WriteError> {
         self.make(write, move |writing, conn| writing.restore(conn, id)).await
     }
 
     async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
-        // Nothing is forgotten before a precondition is asked.
+        // Nothing is forgotten before a precondition is tested.
         let mut behind = write.precondition.is_none().then_some(0);
         while let Some(entry) = behind {
             let ahead = move |conn: &mut PgConnection| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use customers_domain::history::Action;
 use customers_domain::{
     AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId, Idempotency,
-    NewCustomer, Timestamp, Write, WriteError, Written,
+    NewCustomer, Outcome, Timestamp, Write, WriteError,
 };
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -19,7 +19,7 @@ use super::reads::Asked;
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::{Abort, unavailable};
 use crate::mending::{self, Mended, Mending};
-use crate::row::{CustomerRow, KeysRow, NewHistoryRow};
+use crate::row::{CustomerRow, Keyed, KeysRow, NewHistoryRow, record};
 use crate::schema::customer_history;
 use crate::sql::{Bind, Sql, assignments};
 use crate::{erasing, indexes, queries};
@@ -36,7 +36,7 @@ const OPTIMISTIC_ATTEMPTS: u32 = 3;
 /// What keeps accounts unique.
 const UNIQUE_ACCOUNT: &str = "customers_account_key_key";
 
-type Outcome<T> = Result<T, Abort<WriteError>>;
+type WriteResult<T> = Result<T, Abort<WriteError>>;
 
 /// One write, which may have to be done again on another connection.
 pub(super) struct Writing {
@@ -105,9 +105,9 @@ impl Writing {
         }
     }
 
-    pub fn create(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Written> {
-        self.once(conn, |this, conn| {
-            check(this.write.precondition.as_ref(), None)?;
+    pub fn create(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> WriteResult<Outcome> {
+        self.once(conn, Keyed::Create, |this, conn| {
+            check(&this.write.precondition, None)?;
             match this.insert(conn, new)? {
                 Inserted::Yes(customer) => Ok(customer),
                 Inserted::Taken(account) => Err(account_taken(conn, &account)),
@@ -120,9 +120,9 @@ impl Writing {
         conn: &mut PgConnection,
         id: CustomerId,
         change: &Change,
-    ) -> Outcome<Customer> {
-        // What is kept as the answer to a key is made of the customer as it is read: whoever erases the
-        // customer meanwhile has to find it, and so waits.
+    ) -> WriteResult<Customer> {
+        // The record of a key is made of the customer as it is read. An erasure that runs meanwhile has to
+        // find the record, and so must wait.
         let attempts = match self.write.idempotency {
             Some(_) => 0,
             None => OPTIMISTIC_ATTEMPTS,
@@ -152,7 +152,11 @@ impl Writing {
     }
 
     /// And whether there was anything to erase.
-    pub fn erase(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<(Customer, bool)> {
+    pub fn erase(
+        &mut self,
+        conn: &mut PgConnection,
+        id: CustomerId,
+    ) -> WriteResult<(Customer, bool)> {
         self.transaction(conn, |this, conn| {
             let stored: CustomerRow = queries::customer(id.get())
                 .select(CustomerRow::as_select())
@@ -179,8 +183,8 @@ impl Writing {
         })
     }
 
-    pub fn restore(&mut self, conn: &mut PgConnection, id: CustomerId) -> Outcome<Written> {
-        self.once(conn, |this, conn| this.change(conn, id, &Change::Restore))
+    pub fn restore(&mut self, conn: &mut PgConnection, id: CustomerId) -> WriteResult<Outcome> {
+        self.once(conn, Keyed::Restore, |this, conn| this.change(conn, id, &Change::Restore))
     }
 
     pub fn upsert(
@@ -188,7 +192,7 @@ impl Writing {
         conn: &mut PgConnection,
         account: &CustomerAccount,
         changes: &CustomerChanges,
-    ) -> Outcome<(Customer, bool)> {
+    ) -> WriteResult<(Customer, bool)> {
         for _ in 0..OPTIMISTIC_ATTEMPTS {
             let stored = queries::customer_of(account.key().as_str())
                 .select(CustomerRow::as_select())
@@ -219,7 +223,7 @@ impl Writing {
         stored: Option<CustomerRow>,
         account: &CustomerAccount,
         changes: &CustomerChanges,
-    ) -> Outcome<Option<(Customer, bool)>> {
+    ) -> WriteResult<Option<(Customer, bool)>> {
         if let Some(done) = self.done_before(conn)? {
             return Ok(Some(done));
         }
@@ -230,7 +234,7 @@ impl Writing {
             return Ok(changed.map(|customer| (customer, false)));
         }
         // A deleted customer is not there, but keeps its account.
-        check(self.write.precondition.as_ref(), None)?;
+        check(&self.write.precondition, None)?;
         let new = queries::new_under(account, changes)?;
         match self.insert(conn, &new)? {
             Inserted::Yes(customer) => Ok(Some((customer, true))),
@@ -239,34 +243,35 @@ impl Writing {
         }
     }
 
-    /// Makes a change that has an idempotency key, or answers as it did when it was made before. A
+    /// Makes a change, unless it was made before under its idempotency key. A
     /// twin waits for this one at the row of the key.
     fn once(
         &mut self,
         conn: &mut PgConnection,
-        make: impl FnOnce(&mut Self, &mut PgConnection) -> Outcome<Customer>,
-    ) -> Outcome<Written> {
+        keyed: Keyed,
+        make: impl FnOnce(&mut Self, &mut PgConnection) -> WriteResult<Customer>,
+    ) -> WriteResult<Outcome> {
         // Its key, if it has one, is there as well, unless the customer was erased since: then nothing
         // of the customer may be kept.
         if let Some((customer, _)) = self.done_before(conn)? {
-            return Ok(Written::Now(customer));
+            return Ok(Outcome::Applied(customer));
         }
         let Some(idempotency) = self.write.idempotency.clone() else {
-            return Ok(Written::Now(make(self, conn)?));
+            return Ok(Outcome::Applied(make(self, conn)?));
         };
         self.transaction(conn, |this, conn| {
-            if let Some(answered) = claim(conn, &idempotency)? {
-                return Ok(answered);
+            if let Some(kept) = claim(conn, &idempotency)? {
+                return Ok(kept);
             }
             let customer = make(this, conn)?;
             Sql::new("UPDATE idempotency_keys SET answer = ")
-                .bind((idempotency.answer)(&customer))
+                .bind(record(keyed, &customer)?)
                 .push(", customer_id = ")
                 .bind(customer.id.get())
                 .push(" WHERE key = ")
                 .bind(idempotency.key.to_vec())
                 .execute(conn)?;
-            Ok(Written::Now(customer))
+            Ok(Outcome::Applied(customer))
         })
     }
 
@@ -275,8 +280,8 @@ impl Writing {
     fn transaction<T>(
         &mut self,
         conn: &mut PgConnection,
-        work: impl FnOnce(&mut Self, &mut PgConnection) -> Outcome<T>,
-    ) -> Outcome<T> {
+        work: impl FnOnce(&mut Self, &mut PgConnection) -> WriteResult<T>,
+    ) -> WriteResult<T> {
         conn.transaction(|conn| {
             let done = work(self, conn)?;
             match self.attempts.last() {
@@ -294,7 +299,7 @@ impl Writing {
     }
 
     /// Looks at the server's clock, because a statement has arrived too late: this machine's may be behind.
-    fn compare_clocks(&mut self, conn: &mut PgConnection) -> Outcome<()> {
+    fn compare_clocks(&mut self, conn: &mut PgConnection) -> WriteResult<()> {
         self.attempts.pop();
         if !self.clock_behind.is_zero() {
             return Err(Abort::Refused(unavailable("a statement takes too long to arrive").into()));
@@ -312,7 +317,7 @@ impl Writing {
     }
 
     /// Inserts a customer under the account it asks for, or the first free one that is made.
-    fn insert(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> Outcome<Inserted> {
+    fn insert(&mut self, conn: &mut PgConnection, new: &NewCustomer) -> WriteResult<Inserted> {
         loop {
             let mut is_late = false;
             let id = match self.id {
@@ -364,7 +369,7 @@ impl Writing {
         conn: &mut PgConnection,
         stored: Option<CustomerRow>,
         change: &Change,
-    ) -> Outcome<Option<Customer>> {
+    ) -> WriteResult<Option<Customer>> {
         let stored = stored.ok_or(Abort::Refused(WriteError::NotFound))?;
         // After it was read: an attempt that shows in what was read is found.
         if let Some((customer, _)) = self.done_before(conn)? {
@@ -420,8 +425,8 @@ fn account_taken(conn: &mut PgConnection, account: &CustomerAccount) -> Abort<Wr
     queries::account_taken(queries::owner_of(account.key().as_str()).get_result(conn))
 }
 
-/// Takes an idempotency key, or answers as it was answered under it.
-fn claim(conn: &mut PgConnection, idempotency: &Idempotency) -> Outcome<Option<Written>> {
+/// Takes an idempotency key, or returns the outcome that is kept under it.
+fn claim(conn: &mut PgConnection, idempotency: &Idempotency) -> WriteResult<Option<Outcome>> {
     let now = Timestamp::now();
     let key = || idempotency.key.to_vec();
     Sql::new(format!("SET LOCAL lock_timeout = {}", TWIN_PATIENCE.as_millis())).execute(conn)?;
@@ -452,9 +457,9 @@ fn claim(conn: &mut PgConnection, idempotency: &Idempotency) -> Outcome<Option<W
         }
         Err(error) => return Err(error.into()),
     }
-    let answered = queries::answer_to(&idempotency.key, now.as_micros());
-    match answered.get_result::<(Vec<u8>, Vec<u8>)>(conn).optional()? {
-        Some((fingerprint, answer)) => queries::replay(idempotency, &fingerprint, answer).map(Some),
+    let kept = queries::kept_under(&idempotency.key, now.as_micros());
+    match kept.get_result::<(Vec<u8>, Vec<u8>)>(conn).optional()? {
+        Some((fingerprint, record)) => queries::replay(idempotency, &fingerprint, record).map(Some),
         // Swept away between the two.
         None => Err(Abort::Refused(WriteError::Repository(unavailable("the key has expired")))),
     }

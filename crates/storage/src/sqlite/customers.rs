@@ -6,7 +6,7 @@ use customers_domain::search::SearchTerm;
 use customers_domain::selection::{Listing, Order, Page, Selection, Stretch};
 use customers_domain::{
     AccountKey, Customer, CustomerAccount, CustomerChanges, CustomerId, CustomerRepository,
-    NewCustomer, RepositoryError, Timestamp, Write, WriteError, Written,
+    NewCustomer, Outcome, RepositoryError, Timestamp, Write, WriteError,
 };
 use diesel::prelude::*;
 
@@ -44,7 +44,7 @@ impl SqliteStore {
 
 #[async_trait]
 impl CustomerRepository for SqliteStore {
-    async fn create(&self, new: NewCustomer, write: Write) -> Result<Written, WriteError> {
+    async fn create(&self, new: NewCustomer, write: Write) -> Result<Outcome, WriteError> {
         let numbering = self.numbering.clone();
         self.make(write, move |writing| writing.create(&new, &numbering)).await
     }
@@ -91,12 +91,12 @@ impl CustomerRepository for SqliteStore {
         self.make(write, move |writing| writing.change(id, &Change::Delete).map(drop)).await
     }
 
-    async fn restore(&self, id: CustomerId, write: Write) -> Result<Written, WriteError> {
+    async fn restore(&self, id: CustomerId, write: Write) -> Result<Outcome, WriteError> {
         self.make(write, move |writing| writing.restore(id)).await
     }
 
     async fn erase(&self, id: CustomerId, write: Write) -> Result<(Customer, bool), WriteError> {
-        // Nothing is forgotten before a precondition is asked.
+        // Nothing is forgotten before a precondition is tested.
         let mut behind = write.precondition.is_none().then_some(0);
         while let Some(entry) = behind {
             behind = self.write(move |conn| erasing::forget_ahead(conn, id, entry)).await?;

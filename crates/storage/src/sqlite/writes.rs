@@ -2,7 +2,7 @@
 
 use customers_domain::{
     AccountKey, AccountNumbering, Customer, CustomerAccount, CustomerChanges, CustomerId,
-    Idempotency, NewCustomer, Timestamp, Write, WriteError, Written,
+    Idempotency, NewCustomer, Outcome, Timestamp, Write, WriteError,
 };
 use diesel::dsl::max;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use super::deferred::{Deferred, Totals};
 use crate::change::{Change, Creation, Difference, check};
 use crate::error::Abort;
 use crate::mending::Mended;
-use crate::row::{CustomerRow, KeysRow, customer_id};
+use crate::row::{CustomerRow, Keyed, KeysRow, customer_id, record};
 use crate::schema::{
     customer_history, customer_keys, customer_phones, customers, idempotency_keys,
 };
@@ -46,17 +46,21 @@ pub(super) struct Writing<'a> {
     pub write: &'a Write,
 }
 
-type Outcome<T> = Result<T, Abort<WriteError>>;
+type WriteResult<T> = Result<T, Abort<WriteError>>;
 
 impl Writing<'_> {
-    pub fn create(&mut self, new: &NewCustomer, numbering: &AccountNumbering) -> Outcome<Written> {
-        self.once(|this| {
-            check(this.write.precondition.as_ref(), None)?;
+    pub fn create(
+        &mut self,
+        new: &NewCustomer,
+        numbering: &AccountNumbering,
+    ) -> WriteResult<Outcome> {
+        self.once(Keyed::Create, |this| {
+            check(&this.write.precondition, None)?;
             this.insert(new, numbering)
         })
     }
 
-    pub fn change(&mut self, id: CustomerId, change: &Change) -> Outcome<Customer> {
+    pub fn change(&mut self, id: CustomerId, change: &Change) -> WriteResult<Customer> {
         let stored = queries::customer(id.get())
             .select(CustomerRow::as_select())
             .get_result(self.conn)
@@ -65,12 +69,12 @@ impl Writing<'_> {
         self.change_stored(stored, change)
     }
 
-    pub fn restore(&mut self, id: CustomerId) -> Outcome<Written> {
-        self.once(|this| this.change(id, &Change::Restore))
+    pub fn restore(&mut self, id: CustomerId) -> WriteResult<Outcome> {
+        self.once(Keyed::Restore, |this| this.change(id, &Change::Restore))
     }
 
     /// And whether there was anything to erase.
-    pub fn erase(&mut self, id: CustomerId) -> Outcome<(Customer, bool)> {
+    pub fn erase(&mut self, id: CustomerId) -> WriteResult<(Customer, bool)> {
         if erasing::is_erased(self.conn, id)? {
             let stored: CustomerRow = queries::customer(id.get())
                 .select(CustomerRow::as_select())
@@ -87,7 +91,7 @@ impl Writing<'_> {
         account: &CustomerAccount,
         changes: &CustomerChanges,
         numbering: &AccountNumbering,
-    ) -> Outcome<(Customer, bool)> {
+    ) -> WriteResult<(Customer, bool)> {
         let stored = queries::customer_of(account.key().as_str())
             .select(CustomerRow::as_select())
             .get_result(self.conn)
@@ -99,33 +103,38 @@ impl Writing<'_> {
             }
             // A deleted customer is not there, but keeps its account.
             _ => {
-                check(self.write.precondition.as_ref(), None)?;
+                check(&self.write.precondition, None)?;
                 let new = queries::new_under(account, changes)?;
                 Ok((self.insert(&new, numbering)?, true))
             }
         }
     }
 
-    /// Makes a change that has an idempotency key, or answers as it did when it was made before.
-    fn once(&mut self, make: impl FnOnce(&mut Self) -> Outcome<Customer>) -> Outcome<Written> {
+    /// Makes a change, unless it was made before under its idempotency key.
+    fn once(
+        &mut self,
+        keyed: Keyed,
+        make: impl FnOnce(&mut Self) -> WriteResult<Customer>,
+    ) -> WriteResult<Outcome> {
         let Some(idempotency) = &self.write.idempotency else {
-            return Ok(Written::Now(make(self)?));
+            return Ok(Outcome::Applied(make(self)?));
         };
         let now = Timestamp::now();
-        let answered = queries::answer_to(&idempotency.key, now.as_micros());
-        if let Some((fingerprint, answer)) =
-            answered.get_result::<(Vec<u8>, Vec<u8>)>(self.conn).optional()?
+        let kept = queries::kept_under(&idempotency.key, now.as_micros());
+        if let Some((fingerprint, record)) =
+            kept.get_result::<(Vec<u8>, Vec<u8>)>(self.conn).optional()?
         {
-            return queries::replay(idempotency, &fingerprint, answer);
+            return queries::replay(idempotency, &fingerprint, record);
         }
         let customer = make(self)?;
-        self.keep(idempotency, &customer, now)?;
-        Ok(Written::Now(customer))
+        self.keep(idempotency, keyed, &customer, now)?;
+        Ok(Outcome::Applied(customer))
     }
 
     fn keep(
         &mut self,
-        Idempotency { key, fingerprint, answer }: &Idempotency,
+        Idempotency { key, fingerprint }: &Idempotency,
+        keyed: Keyed,
         customer: &Customer,
         now: Timestamp,
     ) -> QueryResult<()> {
@@ -134,7 +143,7 @@ impl Writing<'_> {
             .values((
                 idempotency_keys::key.eq(key.as_slice()),
                 idempotency_keys::fingerprint.eq(fingerprint.as_slice()),
-                idempotency_keys::answer.eq(answer(customer)),
+                idempotency_keys::answer.eq(record(keyed, customer)?),
                 idempotency_keys::customer_id.eq(customer.id.get()),
                 idempotency_keys::expires_at
                     .eq(now.saturating_add(Idempotency::KEPT_FOR).as_micros()),
@@ -143,7 +152,7 @@ impl Writing<'_> {
             .map(drop)
     }
 
-    fn insert(&mut self, new: &NewCustomer, numbering: &AccountNumbering) -> Outcome<Customer> {
+    fn insert(&mut self, new: &NewCustomer, numbering: &AccountNumbering) -> WriteResult<Customer> {
         let id = customer_id(last_id(self.conn)? + 1)?;
         let now = Timestamp::now();
         for account in queries::accounts_to_try(new, id, numbering) {
@@ -189,7 +198,7 @@ impl Writing<'_> {
         Ok(inserted)
     }
 
-    fn change_stored(&mut self, stored: CustomerRow, change: &Change) -> Outcome<Customer> {
+    fn change_stored(&mut self, stored: CustomerRow, change: &Change) -> WriteResult<Customer> {
         let (stored, before) = stored.into_both()?;
         let after = change.of(&before, self.write, Timestamp::now())?;
         if after == before {

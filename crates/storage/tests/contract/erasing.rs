@@ -1,13 +1,12 @@
 //! Erasing a customer: nothing that was said of it is left anywhere.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use customers_domain::history::{Action, Change};
 use customers_domain::search::SearchTerm;
 use customers_domain::selection::Page;
 use customers_domain::{
-    Customer, CustomerDetails, CustomerId, ERASED_NAME, Idempotency, NewCustomer, Precondition,
+    Customer, CustomerDetails, CustomerId, ERASED_NAME, Idempotency, Precondition, Revisions,
     Value, Write, WriteError,
 };
 use customers_storage::Store;
@@ -29,11 +28,7 @@ async fn customer_with_a_past(store: &Store, database: &TestDatabase) -> Custome
         ..CustomerDetails::default()
     };
     let new = under("ACME", details);
-    let idempotency = Idempotency {
-        key: [1; 32],
-        fingerprint: [2; 32],
-        answer: Arc::new(|customer| customer.details.name.clone().into_bytes()),
-    };
+    let idempotency = Idempotency { key: [1; 32], fingerprint: [2; 32] };
     store.create(named("Wyvernus")).await.unwrap();
     let keyed = Write { idempotency: Some(idempotency), ..write() };
     store.customers.create(new, keyed).await.unwrap();
@@ -109,8 +104,8 @@ async fn a_long_history_has_no_value_left(database: TestDatabase) {
         update(&store, id, &[("comment", "Ypsilon")]).await;
         update(&store, id, &[("comment", "Xanadu")]).await;
     }
-    let never = Precondition::new(|_| false);
-    let write = Write { precondition: Some(never), ..write() };
+    let never = Precondition { expected: Some(Revisions::OneOf(vec![])), ..Default::default() };
+    let write = Write { precondition: never, ..write() };
     let refused = store.customers.erase(id, write).await;
     assert!(matches!(refused, Err(WriteError::PreconditionFailed)), "{refused:?}");
     assert_eq!(database.count("customer_history WHERE changes LIKE '%Ypsilon%'"), 40);

@@ -9,7 +9,7 @@ use customers_storage::Store;
 
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{Create as _, details_of, named, open, under, with_account, write};
+use crate::{Create as _, details_of, named, open, under, write};
 
 async fn a_page_is_a_part_of_the_order(database: TestDatabase) {
     let store = open(&database);

@@ -1,17 +1,15 @@
 //! What is done to a customer after its creation, and what is told of it.
 
-use std::sync::Arc;
-
 use customers_domain::history::Action;
 use customers_domain::{
     ATTRIBUTES, Attribute, Customer, CustomerAccount, CustomerChanges, CustomerId, Idempotency,
-    Precondition, Timestamp, Value, Write, WriteError, Written,
+    Outcome, Timestamp, Value, Write, WriteError,
 };
 use customers_storage::Store;
 use futures_util::future::join_all;
 
 use crate::database::TestDatabase;
-use crate::{Create as _, key, named, open, with_account, write};
+use crate::{Create as _, at, key, named, open, with_account, write};
 
 async fn an_update_changes_what_it_gives(database: TestDatabase) {
     let store = open(&database);
@@ -150,10 +148,7 @@ async fn upserts_at_once_create_one_customer(database: TestDatabase) {
 async fn a_precondition_is_asked_of_the_customer_as_it_is(database: TestDatabase) {
     let store = open(&database);
     let customer = store.create(named("A")).await.unwrap();
-    let seen = customer.updated_at;
-    let unchanged =
-        Precondition::new(move |customer| customer.is_some_and(|it| it.updated_at == seen));
-    let guarded = || Write { precondition: Some(unchanged.clone()), ..write() };
+    let guarded = || Write { precondition: at(customer.revision()), ..write() };
     let races = (1..=100).map(|zone| {
         store.customers.update(customer.id, changes(&[("zone", Value::Integer(zone))]), guarded())
     });
@@ -234,11 +229,7 @@ async fn a_history_tells_who_changed_what(database: TestDatabase) {
 async fn a_change_with_a_key_is_made_once(database: TestDatabase) {
     let store = open(&database);
     let keyed = |key: u8, fingerprint: u8| Write {
-        idempotency: Some(Idempotency {
-            key: [key; 32],
-            fingerprint: [fingerprint; 32],
-            answer: Arc::new(|customer| format!("made {}", customer.id).into()),
-        }),
+        idempotency: Some(Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] }),
         ..write()
     };
     let twins = (0..20).map(|_| store.customers.create(named("A"), keyed(1, 1)));
@@ -246,12 +237,13 @@ async fn a_change_with_a_key_is_made_once(database: TestDatabase) {
     let mut replayed = Vec::new();
     for outcome in join_all(twins).await {
         match outcome.unwrap() {
-            Written::Now(customer) => made.push(customer),
-            Written::Before(answer) => replayed.push(answer),
+            Outcome::Applied(customer) => made.push(customer),
+            Outcome::Replayed(customer) => replayed.push(customer),
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!((made.len(), replayed.len()), (1, 19));
-    assert!(replayed.iter().all(|it| *it == format!("made {}", made[0].id).into_bytes()));
+    assert!(replayed.iter().all(|it| *it == made[0]));
     assert_eq!(database.count("customers"), 1);
 
     let other = store.customers.create(named("B"), keyed(1, 2)).await;
@@ -268,11 +260,20 @@ async fn a_change_with_a_key_is_made_once(database: TestDatabase) {
     assert_eq!(database.count("idempotency_keys"), 1);
 
     store.customers.delete(made[0].id, write()).await.unwrap();
-    now(store.customers.restore(made[0].id, keyed(3, 1)).await);
-    match store.customers.restore(made[0].id, keyed(3, 1)).await.unwrap() {
-        Written::Before(answer) => assert_eq!(answer, format!("made {}", made[0].id).as_bytes()),
-        other => panic!("{other:?}"),
-    }
+    let restored = now(store.customers.restore(made[0].id, keyed(3, 1)).await);
+    // The outcome is the customer right after the change, whatever was done to the customer since.
+    store.customers.delete(made[0].id, write()).await.unwrap();
+    let replayed = store.customers.restore(made[0].id, keyed(3, 1)).await.unwrap();
+    assert_eq!(replayed, Outcome::Replayed(restored));
+    // What a version before 0.2 has kept is its answer.
+    let answer = r#"{"status":201,"location":null,"etag":null,"body":{"id":1}}"#;
+    let bytes = match database.url().starts_with("sqlite:") {
+        true => format!("CAST('{answer}' AS BLOB)"),
+        false => format!("convert_to('{answer}', 'UTF8')"),
+    };
+    database.execute(&format!("UPDATE idempotency_keys SET answer = {bytes}"));
+    let replayed = store.customers.restore(made[0].id, keyed(3, 1)).await.unwrap();
+    assert_eq!(replayed, Outcome::ReplayedAnswer(answer.into()));
 }
 
 /// As after a weekend: in steps, so that others can write in between, and no step is lost.
@@ -331,10 +332,10 @@ pub fn changes(values: &[(&str, Value<'static>)]) -> CustomerChanges {
 }
 
 #[track_caller]
-fn now(written: Result<Written, WriteError>) -> Customer {
+fn now(written: Result<Outcome, WriteError>) -> Customer {
     match written.unwrap() {
-        Written::Now(customer) => customer,
-        Written::Before(answer) => panic!("a replay: {answer:?}"),
+        Outcome::Applied(customer) => customer,
+        other => panic!("a replay: {other:?}"),
     }
 }
 

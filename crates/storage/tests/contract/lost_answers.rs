@@ -10,8 +10,8 @@ use customers_domain::password::PasswordHash;
 use customers_domain::token::{AddTokenError, Scope, TokenDigest};
 use customers_domain::user::{AddUserError, EmailKey, NewLogin, NewUser};
 use customers_domain::{
-    CustomerAccount, CustomerId, ERASED_NAME, Idempotency, Precondition, Timestamp, Value,
-    Write as Change, Written,
+    CustomerAccount, CustomerId, ERASED_NAME, Idempotency, Outcome, Precondition, Revisions,
+    Timestamp, Value, Write as Change,
 };
 
 use tokio::runtime::Handle;
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use crate::Create as _;
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{named, open, token, try_open, with_account, write};
+use crate::{at, named, open, token, try_open, with_account, write};
 
 async fn a_create_whose_answer_is_lost_is_done_once(database: TestDatabase) {
     let proxy = Proxy::start(&database.url());
@@ -67,7 +67,7 @@ async fn an_upsert_whose_answer_is_lost_has_created(database: TestDatabase) {
     let account = CustomerAccount::new("ACME").unwrap();
     let named = changes(&[("name", Value::Text("Zenobia".into()))]);
     // "If-None-Match: *"
-    let precondition = Some(Precondition::new(|customer| customer.is_none()));
+    let precondition = Precondition { excluded: Some(Revisions::Any), ..Default::default() };
     proxy.lose("SELECT 1");
     let create = Change { precondition, ..write() };
     let (created, is_new) = store.customers.upsert(account.clone(), named, create).await.unwrap();
@@ -76,13 +76,11 @@ async fn an_upsert_whose_answer_is_lost_has_created(database: TestDatabase) {
     assert_eq!(store.customers.find(created.id).await.unwrap().as_ref(), Some(&created));
 
     let renamed = changes(&[("name", Value::Text("Wyverna".into()))]);
-    let before = created.updated_at;
     // "If-Match"
-    let precondition =
-        Precondition::new(move |customer| customer.is_some_and(|it| it.updated_at == before));
+    let precondition = at(created.revision());
     // The first is the customer as it is read.
     proxy.cut(Side::Server, "SELECT 1", 1, || {});
-    let change = Change { precondition: Some(precondition), ..write() };
+    let change = Change { precondition, ..write() };
     let (changed, is_new) = store.customers.upsert(account, renamed, change).await.unwrap();
     proxy.assert_lost();
     assert!(!is_new);
@@ -118,15 +116,11 @@ async fn a_create_whose_answer_is_lost_keeps_nothing_of_an_erased_customer(datab
         let id = CustomerId::new(2).unwrap();
         runtime.block_on(beside.customers.erase(id, write())).unwrap();
     });
-    let idempotency = Idempotency {
-        key: [1; 32],
-        fingerprint: [2; 32],
-        answer: Arc::new(|customer| customer.details.name.clone().into_bytes()),
-    };
+    let idempotency = Idempotency { key: [1; 32], fingerprint: [2; 32] };
     let keyed = Change { idempotency: Some(idempotency), ..write() };
     let written = store.customers.create(named("Zenobia"), keyed).await.unwrap();
     proxy.assert_lost();
-    assert!(matches!(written, Written::Now(customer) if customer.details.name == "Zenobia"));
+    assert!(matches!(written, Outcome::Applied(customer) if customer.details.name == "Zenobia"));
     assert_eq!(database.count("customers"), 2);
     assert_eq!(database.count("idempotency_keys"), 0);
 }

@@ -2,8 +2,8 @@
 
 use customers_domain::token::{NewToken, Scope, TokenDigest};
 use customers_domain::{
-    AccountKey, Customer, CustomerAccount, CustomerDetails, NewCustomer, RepositoryError, Write,
-    WriteError, Written,
+    AccountKey, Customer, CustomerAccount, CustomerDetails, NewCustomer, Outcome, Precondition,
+    RepositoryError, Revision, Revisions, Write, WriteError,
 };
 use customers_storage::{OpenError, Options, Store};
 
@@ -73,7 +73,7 @@ fn write() -> Write {
     Write {
         actor: "tests".into(),
         request_id: "request-1".into(),
-        precondition: None,
+        precondition: Precondition::default(),
         idempotency: None,
     }
 }
@@ -86,8 +86,8 @@ trait Create {
 impl Create for Store {
     async fn create(&self, new: NewCustomer) -> Result<Customer, WriteError> {
         match self.customers.create(new, write()).await? {
-            Written::Now(customer) => Ok(customer),
-            Written::Before(_) => panic!("a replay of what has no key"),
+            Outcome::Applied(customer) => Ok(customer),
+            other => panic!("a replay of what has no key: {other:?}"),
         }
     }
 }
@@ -120,6 +120,11 @@ fn token(name: &str, digest: u8) -> NewToken {
         digest: TokenDigest([digest; 32]),
         expires_at: None,
     }
+}
+
+/// The precondition that the customer is at this revision.
+fn at(revision: Revision) -> Precondition {
+    Precondition { expected: Some(Revisions::OneOf(vec![revision])), ..Precondition::default() }
 }
 
 /// Unwraps what must be [`RepositoryError::Unavailable`].

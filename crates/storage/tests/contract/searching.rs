@@ -7,7 +7,7 @@ use customers_storage::Store;
 
 use crate::database::TestDatabase;
 use crate::living::changes;
-use crate::{Create as _, details_of, named, open, try_open, under, with_account, write};
+use crate::{Create as _, details_of, named, open, try_open, under, write};
 
 async fn case_accents_and_ligatures_do_not_matter(database: TestDatabase) {
     let store = open(&database);

@@ -158,13 +158,15 @@ async fn times_beyond_what_can_be_are_told(home: Home) {
          T1,One,9999-12-31,\n\
          T2,Two,2020-01-02,2020-01-01T23:59:59Z\n\
          T3,Three,,2020-01-01\n\
-         T4,Four,2020-01-02,2020-01-02\n";
+         T4,Four,2020-01-02,2020-01-02\n\
+         T5,Five,,9998-01-01\n";
     write(&home, "t.csv", table);
     for how in [&[][..], &["--on-conflict", "skip"]] {
         let ran = home.run(&[&["import", "t.csv"], how].concat());
         assert_eq!(ran.code, 1, "{ran:?}");
-        assert!(ran.stdout.contains("2 refused"), "{ran:?}");
+        assert!(ran.stdout.contains("3 refused"), "{ran:?}");
         for told in [
+            "line 6, column updated_at: updated_at must not be in the future, and it is 2",
             "line 2, column created_at: created_at must be a date or a time such as \
              2026-08-04T10:42:27Z, from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z",
             "line 3, column updated_at: updated_at must not be before created_at, \
