@@ -8,6 +8,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use customers_domain::FOLD_VERSION;
 use serde_json::{Value, json};
 
 use self::formats::{read_csv, read_lines};
@@ -52,7 +53,7 @@ fn fill(home: &Home, customers: usize, comment: usize) {
          INSERT INTO customer_keys (id, customer_account, name, brand_id, active, is_reseller,
              on_call_duty, vip, created_at, updated_at, searched_text, fold_version)
          SELECT id, account_key, 'societe ' || id, brand_id, active, is_reseller, on_call_duty, vip,
-             created_at, updated_at, '', 1000 FROM customers;
+             created_at, updated_at, '', {FOLD_VERSION} FROM customers;
          UPDATE customer_totals SET live = {customers} WHERE slot = 0"
     ));
     if home.database.url().starts_with("postgres") {

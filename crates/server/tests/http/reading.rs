@@ -73,7 +73,7 @@ async fn digits_without_a_leading_zero_are_an_id_and_nothing_else(server: TestSe
     assert_eq!(server.get(&format!("/api/v1/customers/{id}")).await.expect(200), one);
     assert_eq!(server.get("/api/v1/customers/777777").await.status, 404);
     assert_eq!(server.get("/api/v1/customerAccounts/777777").await.expect(200), one);
-    for digits in ["9007199254740991", "9007199254740992", "9223372036854775808", &"9".repeat(300)]
+    for digits in ["9007199254740991", "9007199254740992", "9223372036854775808", &"9".repeat(255)]
     {
         let problem = server.get(&format!("/api/v1/customers/{digits}")).await.expect(404);
         let message = format!(
@@ -81,6 +81,9 @@ async fn digits_without_a_leading_zero_are_an_id_and_nothing_else(server: TestSe
         );
         assert_eq!(problem["message"], message);
     }
+    // An account has at most 255 characters.
+    let problem = server.get(&format!("/api/v1/customers/{}", "9".repeat(256))).await.expect(404);
+    assert_eq!(problem["message"], "No customer has an id or an account of so many digits.");
     // Neither an id: they are accounts that nobody has.
     for other in [&format!("0{id}"), "0", "-1", "%2B1", "1.0", "%D9%A1"] {
         let problem = server.get(&format!("/api/v1/customers/{other}")).await.expect(404);
