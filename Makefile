@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-CUSTOMERS := cargo run --release --quiet --package customers-server --
+CUSTOMERS := cargo run --profile quick --quiet --package customers-server --
 
 .PHONY: help
 help: ## List the targets.
@@ -11,8 +11,12 @@ help: ## List the targets.
 
 .PHONY: run
 run: needs ## Build and serve, on SQLite unless DATABASE_URL says otherwise.
-	@cargo build --release --package customers-server
+	@cargo build --profile quick --package customers-server --bins
 	@$(CUSTOMERS) serve --first-token
+
+.PHONY: install
+install: needs ## Put `customers` where Cargo puts programs (~/.cargo/bin), from the build of `make run`.
+	cargo install --locked --profile quick --path crates/server
 
 .PHONY: test
 test: needs ## Run all tests, on SQLite and on a PostgreSQL that is started for them.

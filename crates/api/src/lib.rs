@@ -1,4 +1,4 @@
-//! How customers are spoken about over HTTP: routes, input, errors and the OpenAPI document.
+#![doc = include_str!("../README.md")]
 
 mod auth;
 mod client_address;

@@ -1,4 +1,4 @@
-//! The customer registry: one binary that serves it and looks after it.
+#![doc = include_str!("../README.md")]
 
 mod backup;
 mod check;

@@ -1,6 +1,4 @@
-//! How customers are kept: the adapters of the domain's ports, for SQLite and PostgreSQL.
-//!
-//! [`open`] picks the adapter by the scheme of the URL, creates what is missing and migrates.
+#![doc = include_str!("../README.md")]
 
 mod backup;
 mod change;
