@@ -24,8 +24,9 @@ use crate::problem::Code;
 /// A body of more bytes is large: 16 KiB.
 const LARGE: usize = 16 << 10;
 
-/// The most large bodies that are in memory at once.
-const LARGE_AT_ONCE: usize = 8;
+/// The most memory for large bodies, in KiB: 8 MiB. A body takes its announced length, or the largest
+/// length where none is announced.
+const LARGE_KIB: usize = 8 << 10;
 
 /// The longest that a large body waits for others to be done.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -33,27 +34,28 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How deep arrays and objects may lie within each other.
 const MAX_DEPTH: usize = 100;
 
-/// Large bodies that are in memory: only a few are at once, or a crowd of clients could fill it.
+/// The memory for large bodies, which is bounded, or a crowd of clients could fill all of it.
 #[derive(Clone)]
 pub(crate) struct LargeBodies(Arc<Semaphore>);
 
 impl LargeBodies {
     pub fn new() -> Self {
-        Self(Arc::new(Semaphore::new(LARGE_AT_ONCE)))
+        Self(Arc::new(Semaphore::new(LARGE_KIB)))
     }
 
-    /// Waits until another large body may be in memory: for as long as the turn is kept.
-    async fn turn(request: &HttpRequest) -> Result<Turn, ApiError> {
+    /// Waits until there is memory for another body of this length, for as long as the turn is kept.
+    async fn turn(request: &HttpRequest, length: usize) -> Result<Turn, ApiError> {
         let bodies = request.app_data::<Self>().cloned();
         let bodies = bodies.ok_or_else(|| ApiError::internal("no room for large bodies"))?;
-        match timeout(MAX_WAIT, bodies.0.acquire_owned()).await {
+        let kib = u32::try_from(length.div_ceil(1 << 10)).map_err(ApiError::internal)?;
+        match timeout(MAX_WAIT, bodies.0.acquire_many_owned(kib)).await {
             Ok(turn) => turn.map_err(ApiError::internal),
             Err(_) => Err(ApiError::unavailable("too many large bodies at once")),
         }
     }
 }
 
-/// The right of a large body to be in memory.
+/// The memory that a large body may take.
 pub(super) type Turn = OwnedSemaphorePermit;
 
 /// The bytes of a body.
@@ -151,9 +153,9 @@ pub(super) async fn collect(
             return Err(too_large(max_body));
         }
         if length > LARGE && body.turn.is_none() {
-            body.turn = Some(LargeBodies::turn(request).await?);
-            // All at once: a vector that grows takes up to twice as much.
             let whole = announced.map_or(max_body, |announced| announced as usize);
+            body.turn = Some(LargeBodies::turn(request, whole).await?);
+            // All at once: a vector that grows takes up to twice as much.
             body.bytes.reserve_exact(whole.saturating_sub(body.bytes.len()));
         }
         body.bytes.extend_from_slice(&chunk);
