@@ -44,10 +44,12 @@ pub(crate) const ALL: &[&str] = &[
 /// The lock is asked for again so often.
 const ASKED_EVERY: Duration = Duration::from_millis(50);
 
-/// Waits, in a transaction, until no other process sets indexes aside or puts them back.
+/// Waits until no other process sets indexes aside or puts them back. To be called first in a transaction,
+/// not in a part of one.
 ///
-/// PostgreSQL must not be left to wait: making an index concurrently waits for every statement that runs,
-/// and so for a statement that waits for the lock of whoever makes the index.
+/// PostgreSQL must not be left to wait: an index that is made concurrently waits for the end of every
+/// transaction in which a statement runs at that moment, and so for one that waits for the lock of the
+/// session that makes the index. Each attempt is therefore a transaction of its own.
 pub(crate) fn lock(conn: &mut (impl Ask + ?Sized)) -> QueryResult<()> {
     while !try_lock(conn)? {
         // Where nobody has it, its row may be missing: logical replication may leave it out.
@@ -56,6 +58,7 @@ pub(crate) fn lock(conn: &mut (impl Ask + ?Sized)) -> QueryResult<()> {
              SELECT 1 WHERE NOT EXISTS (SELECT FROM customers_migration_lock) ON CONFLICT DO NOTHING",
         ))?;
         std::thread::sleep(ASKED_EVERY);
+        conn.begin_again()?;
     }
     Ok(())
 }

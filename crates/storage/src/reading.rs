@@ -44,6 +44,11 @@ pub(crate) trait Ask {
     /// Runs a statement that finds nothing.
     fn execute(&mut self, statement: Sql) -> QueryResult<()>;
 
+    /// Ends the transaction and begins another one, where waiting in the same one would make others wait.
+    fn begin_again(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
     /// The number that a query finds.
     fn number(&mut self, query: Sql) -> QueryResult<i64> {
         let found = self.numbers(query)?;

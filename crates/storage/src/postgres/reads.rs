@@ -1,7 +1,7 @@
 //! Lists and searches in PostgreSQL.
 
 use customers_domain::selection::{Listing, Order, Page, Selection};
-use diesel::connection::DefaultLoadingMode;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -76,6 +76,11 @@ impl Ask for Asked<'_> {
 
     fn execute(&mut self, statement: Sql) -> QueryResult<()> {
         RunQueryDsl::execute(statement, self.conn).map(drop)
+    }
+
+    fn begin_again(&mut self) -> QueryResult<()> {
+        // At once, so that diesel does not find its transaction ended.
+        self.conn.batch_execute("COMMIT; BEGIN ISOLATION LEVEL READ COMMITTED")
     }
 }
 
