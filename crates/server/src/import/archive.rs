@@ -31,6 +31,9 @@ const MOST_HELD_OF_ODS: u64 = 128 << 20;
 const HELD_OF_CELL: u64 = 64;
 const HELD_OF_RECTANGLE: u64 = 80;
 
+/// The most rows of a sheet.
+const MOST_ROWS: u64 = 1 << 20;
+
 /// The most characters of a cell, for any program.
 const MOST_CHARS: usize = 32_767;
 
@@ -143,9 +146,7 @@ fn check_part(content: &mut dyn BufRead, held: &mut u64) -> Result<(), ReadError
                 if matches!(name, "si" | "c") {
                     (chars, is_in_cell) = (0, true);
                 }
-                if name == "c" {
-                    check_column(element)?;
-                }
+                check_place(element, name)?;
                 if name == "sst" {
                     // Memory is set aside for as many texts as the beginning says there are.
                     *held = held.saturating_add(
@@ -192,19 +193,35 @@ fn check_relationship(element: &BytesStart<'_>) -> Result<(), ReadError> {
     }
 }
 
-/// Looks at the column that a cell says it is in.
-fn check_column(element: &BytesStart<'_>) -> Result<(), ReadError> {
-    let Some(at) = attribute(element, "r")? else { return Ok(()) };
-    let letters = at.chars().take_while(char::is_ascii_alphabetic);
-    let column = letters.take(8).fold(0_u64, |column, letter| {
-        column * 26 + u64::from(letter.to_ascii_uppercase() as u8 - b'A') + 1
-    });
-    match column > MOST_COLUMNS as u64 {
-        true => Err(ReadError::Unreadable(format!(
-            "it has a cell {at:.20}, and the last column of a spreadsheet is XFD"
-        ))),
-        false => Ok(()),
+/// Looks at the row and the column that an element of a sheet names, before they are calculated with.
+fn check_place(element: &BytesStart<'_>, name: &str) -> Result<(), ReadError> {
+    let attribute_of_place = match name {
+        "c" | "row" => "r",
+        "dimension" => "ref",
+        _ => return Ok(()),
+    };
+    let places = attribute(element, attribute_of_place)?.unwrap_or_default();
+    for place in places.split(':') {
+        let digits_from = place.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(place.len());
+        let (letters, digits) = place.split_at(digits_from);
+        // Any column of eight letters is beyond the last.
+        let column = letters.bytes().take(8).fold(0_u64, |column, letter| {
+            column * 26 + u64::from(letter.to_ascii_uppercase() - b'A') + 1
+        });
+        if column > MOST_COLUMNS as u64 {
+            return Err(ReadError::Unreadable(format!(
+                "it has a cell {place:.20}, and the last column of a spreadsheet is XFD"
+            )));
+        }
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let row = digits.parse::<u64>().unwrap_or(u64::MAX);
+        if is_number && !(1..=MOST_ROWS).contains(&row) {
+            return Err(ReadError::Unreadable(format!(
+                "it has a place {place:.20}, and the rows of a spreadsheet go from 1 to {MOST_ROWS}"
+            )));
+        }
     }
+    Ok(())
 }
 
 /// The characters and the bytes of a text.

@@ -9,6 +9,7 @@ cases! {
         a_workbook_stays_below_the_memory_that_it_may_take,
         a_document_stays_below_the_memory_that_it_may_take,
         a_column_beyond_the_last_is_told,
+        a_row_beyond_the_last_is_told,
     ]
 }
 
@@ -136,4 +137,20 @@ async fn a_column_beyond_the_last_is_told(home: Home) {
     let rows = format!("<row r=\"1\">{}{}</row>", cell("A1", "name"), cell("XFD1", "x"));
     write(&home, "column.xlsx", workbook_with(&rows, "<sst/>", "<styleSheet/>", &[]));
     assert_eq!(home.run(&["import", "column.xlsx"]).code, 0);
+}
+
+async fn a_row_beyond_the_last_is_told(home: Home) {
+    let named = |at: &str| format!("<row r=\"1\">{}</row>", cell(at, "name"));
+    let row = |number: &str, at: &str| {
+        format!("{}<row r=\"{number}\">{}</row>", named("A1"), cell(at, "x"))
+    };
+    for rows in [
+        row("4294967296", "A4294967296"),
+        row("2", "A99999999999999999999"),
+        row("1048577", "A2"),
+        named("A0"),
+    ] {
+        write(&home, "row.xlsx", workbook_with(&rows, "<sst/>", "", &[]));
+        assert_refused(&home, "row.xlsx", "the rows of a spreadsheet go from 1 to 1048576");
+    }
 }
